@@ -28,7 +28,7 @@ import type { Store } from '../store/store.ts'
 export interface CheckParts extends Pick<UnderWay, 'arriving'> {
   store: Pick<Store, 'read' | 'snapshot' | 'status' | 'commit'>
   kernel: Pick<Kernel, 'namespaces' | 'observe' | 'strayLinks' | 'routes'>
-  engine: Pick<Engine, 'networks' | 'network'>
+  engine: Pick<Engine, 'networks' | 'network' | 'attached'>
   host: HostName
   underlay(): Underlay
   localNamespaceOf(network: NetworkId): string | undefined
@@ -191,8 +191,9 @@ function wish(
 async function dockerDifferences(parts: CheckParts, snapshot: Snapshot): Promise<Difference[]> {
   const { engine, host, underlay } = parts
   const networks = await networksInDocker(engine, () => snapshot, host)
+  const attached = new Set((await engine.attached()).map(({ endpoint }) => endpoint))
   const now = new Date().toISOString()
-  return checkDocker({ snapshot, host, vtep: underlay().address, networks, now })
+  return checkDocker({ snapshot, host, vtep: underlay().address, networks, attached, now })
 }
 
 /** What is safely ours in the store; then the loops look at everything. A conflict is looked at again afterwards. */

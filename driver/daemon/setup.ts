@@ -59,7 +59,7 @@ export function createPreparation(options: SetupOptions): Preparation {
     }
     if (hostName === undefined || hostName === kept.name) return kept
     const { store } = await storeOf(kept.name)
-    await removeOldName(store, kept.name, hostName)
+    await removeOldName(store, kept, hostName)
     const renamed = { ...kept, name: hostName }
     await writeIdentity(stateDir, renamed)
     log.warn({ was: kept.name, is: hostName }, 'this host has another name in the cluster, by --host-name')
@@ -118,11 +118,16 @@ async function openFor(host: HostName, { openStore }: SetupOptions): Promise<Ope
   return { host, store, replicas: replicasOn(store.snapshot(), host) }
 }
 
-/** Removes what is left under the earlier name. Throws `in-use` while this host has containers under it. */
-async function removeOldName(store: Store, was: HostName, is: HostName): Promise<void> {
+/**
+ * Removes what is left under the earlier name, unless another host has taken that name since. Throws `in-use`
+ * while this host has containers under it. `store`: opened under the earlier name.
+ */
+async function removeOldName(store: Store, { id, name: was }: HostIdentity, is: HostName): Promise<void> {
   const snapshot = await store.read()
   const { doubt } = store.status()
   if (doubt !== undefined) throw new DriverError('unavailable', doubt.why)
+  const last = await store.lastAnnouncement()
+  if (last !== undefined && last.id !== id) return
   const leased = [...leasesOnHost(snapshot, was).values()].filter(({ value }) => !isIdle(value))
   const count = Math.max(endpointsOnHost(snapshot, was).length, leased.length)
   if (count > 0) {

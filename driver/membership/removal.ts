@@ -171,10 +171,17 @@ export async function removeFromStore(
  * address that this one does not have: this one has lost it, or one disk is a copy of the other. With a
  * session, which a driver that still runs with its lost address has too, nothing tells the two apart.
  */
-export function heldElsewhere(name: string, { vtep, session }: Holder): string | undefined {
-  if (vtep === undefined || isOwn(vtep)) return undefined
+export function heldElsewhere(
+  name: string,
+  { vtep, session }: Holder,
+  isHere: typeof isOwn = isOwn,
+): string | undefined {
+  const here = vtep === undefined || isHere(vtep)
+  if (here === true) return undefined
   const holder =
     session === undefined ? `the name ${name}` : `the name ${name} is held by a live driver, which`
+  if (here === undefined)
+    return `${holder} has the address ${vtep}, and the system does not say whether this host has it: repeat it`
   const lost = "if it is this host's old one, set --bind-interface, 'systemctl restart multihost', and repeat"
   const copied = session === undefined ? '' : '; if not, one disk is a copy of the other'
   return `${holder} has the address ${vtep}, which this host does not have: ${lost}${copied}`

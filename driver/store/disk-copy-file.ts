@@ -26,6 +26,7 @@ const positionLine = z.object({
     .optional(),
   segment: z.number(),
   entry: z.string().optional(),
+  index: z.number().optional(),
 })
 /** Without an index: the record is gone. */
 const recordLine = z.tuple([z.enum(tables), z.string(), z.number().optional(), z.unknown().optional()])
@@ -95,10 +96,10 @@ function line(snapshot: Snapshot, { table, key }: ChangedKey): string {
   return `${JSON.stringify(record === undefined ? [table, key] : [table, key, record.index, record.value])}\n`
 }
 
-function positionText({ cluster, segment, entry }: Position): string {
+function positionText({ cluster, segment, entry, index }: Position): string {
   const { id, restored, past } = cluster ?? {}
   const named = cluster && { id, restored, past }
-  return `${JSON.stringify({ cluster: named, segment, entry })}\n`
+  return `${JSON.stringify({ cluster: named, segment, entry, index })}\n`
 }
 
 function sizeOf(snapshot: Snapshot): number {

@@ -26,9 +26,10 @@ export const supportedFormat = 1
 export const clusterKey = 'cluster'
 /**
  * A repair makes a key in it, named by the word `restored`. The first host that has put back all that it knew
- * deletes the key.
+ * deletes the key, and writes `UpTo` beside it.
  */
 export const repairFolder = 'repair/'
+export const upToName = 'up-to'
 
 /** What this host knows of the store: kept on disk with the copy of the records. */
 export interface Position {
@@ -37,6 +38,16 @@ export interface Position {
   segment: number
   /** Path of the newest entry that this host has seen: in that segment, or the one that made it. */
   entry?: string | undefined
+  /** This host has seen everything up to this index of Consul. A copy of an earlier driver does not say it. */
+  index?: number | undefined
+}
+
+/** What the store had before a loss, up to here, was put back by a repair. */
+export interface UpTo {
+  /** `restored` of that time; empty: absent then. */
+  word: string
+  segment: number
+  index: number
 }
 
 /** A full read of the store, as far as the incarnation is concerned. */
@@ -67,6 +78,8 @@ const schema = z.looseObject({
   restoredFrom: z.string().optional(),
   past: z.array(z.string()).optional(),
 })
+
+const upToSchema = z.object({ word: z.string(), segment: z.number(), index: z.number() })
 
 /** `hasRecords`: whether this host's copy has any record. */
 export function judge(known: Position, hasRecords: boolean, found: Found): Verdict {
@@ -115,6 +128,35 @@ function lostPart({ segment, entry }: Position, { newestSegment, hasLost }: Foun
     : undefined
 }
 
+/** `isWhole`: the host has all records of its position. */
+export function upToOf({ cluster, segment, index = 0 }: Position, isWhole: boolean): UpTo {
+  const word = cluster?.restored ?? ''
+  return isWhole ? { word, segment, index } : { word, segment: 0, index: 0 }
+}
+
+/** Of two words no order is known: `before` stays. */
+export function isFurther(upTo: UpTo, before: UpTo | undefined): boolean {
+  return before === undefined || (upTo.word === before.word && upTo.index > before.index)
+}
+
+/** The repair may lack records of this host with a higher index. Infinity: it lacks none. */
+export function lackingAbove(known: Position, { past = [] }: Cluster, upTo: UpTo): number {
+  const word = known.cluster?.restored ?? ''
+  if (word !== upTo.word) {
+    const isLater = known.cluster !== undefined && isBefore(upTo.word || undefined, known.cluster)
+    return !isLater && (word === '' || past.includes(word)) ? Number.POSITIVE_INFINITY : 0
+  }
+  const { segment, index = upTo.index } = known
+  if (segment < upTo.segment) return Number.POSITIVE_INFINITY
+  // Keys that were imported into another Consul have lower indexes there.
+  return segment > upTo.segment && index < upTo.index ? 0 : upTo.index
+}
+
+/** Undefined for a value that is not JSON, or of another shape. */
+export function readUpTo(text: string): UpTo | undefined {
+  return readable(upToSchema, text)
+}
+
 type Incarnation = Pick<Cluster, 'restored' | 'past'>
 
 /** A backup that is older than the repair that this host knows. */
@@ -160,10 +202,14 @@ function foreign(why: string, hint: string): Verdict {
 
 /** Undefined for a value that is not JSON, or of another shape. */
 export function readCluster(text: string): Cluster | undefined {
+  return readable(schema, text)
+}
+
+function readable<T>(of: z.ZodType<T>, text: string): T | undefined {
   try {
-    return schema.parse(JSON.parse(text))
+    return of.parse(JSON.parse(text))
   } catch {
-    // The caller names the key.
+    // The caller names the key, or does without it.
     return undefined
   }
 }

@@ -33,8 +33,8 @@ export interface Restored {
   order: Order
   /** This host's records are a copy from disk: those of other hosts may be earlier than the backup's. */
   isFromDisk: boolean
-  /** False: what the store lacks may have been removed since the repair. */
-  isCurrent: boolean
+  /** What the store lacks and has this index or a lower one may have been removed since the repair. */
+  lacksAbove: number
 }
 
 /** This host's records that the store lacks or has otherwise. */
@@ -70,7 +70,7 @@ function isOthers({ table, value }: KnownRecord, now: Present, host: HostName): 
 
 /**
  * The other records that the store lacks, or has in an earlier version: everything that this host has seen.
- * With a copy that may be old, only the records of its containers' networks that belong to all hosts.
+ * Of what may have been removed since, only the records of its containers' networks that belong to all hosts.
  */
 export function othersChanges(snapshot: Snapshot, host: HostName, store: Restored): Change[] {
   const there = byName(store.present)
@@ -80,7 +80,7 @@ export function othersChanges(snapshot: Snapshot, host: HostName, store: Restore
     .flatMap((record): Change[] => {
       const now = there.get(recordName(record))
       const isUsed = !written.has(record.table) && used.has(networkOfRecord(record) ?? '')
-      if (now === undefined) return store.isCurrent || isUsed ? [create(record)] : []
+      if (now === undefined) return record.index > store.lacksAbove || isUsed ? [create(record)] : []
       const mayWrite = !store.isFromDisk || isUsed
       return mayWrite && isEarlier(record, now, store) ? writeOver(record, now) : []
     })

@@ -8,7 +8,8 @@
  * version that it has read.
  *
  * DeleteNetwork means "not on this host": `docker network prune` calls it as well. The network is removed
- * everywhere only if no host needs it. Otherwise the networks loop makes this host's replica again.
+ * everywhere only if no host needs it. Otherwise the networks loop makes this host's replica again. Docker
+ * calls it, too, for a replica that it could not keep: then the network stays in any case.
  */
 
 import { innerMtu, smallestMtu } from '../core/datapath/mtu.ts'
@@ -56,7 +57,7 @@ export function networkVerbs(
   context: VerbContext,
   removed: RemovedNetworks,
 ): Pick<Verbs, 'createNetwork' | 'deleteNetwork'> {
-  const { store, inFlight } = context
+  const { store, host, inFlight } = context
   return {
     async createNetwork(ask, signal) {
       const propose = await proposalFor(ask, context, removed)
@@ -72,7 +73,9 @@ export function networkVerbs(
       }
     },
     async deleteNetwork(localId) {
+      const isNew = inFlight.newNetworks.all().includes(localId)
       inFlight.newNetworks.remove(localId)
+      if (isNew && isCopy(store.snapshot(), host, localId)) return takeCopyBack(context, localId)
       // Docker removes its network after every answer, and does not call again. So the next start of the
       // driver reads it.
       const { removedNetworks } = store.journal
@@ -105,6 +108,23 @@ async function proposalFor(
     })
   }
   return (snapshot) => create(snapshot, ask, options, context, choose)
+}
+
+function isCopy(snapshot: Snapshot, host: HostName, localId: string): boolean {
+  const id = networkIdOnHost(snapshot, host, localId)
+  return id !== undefined && id !== localId
+}
+
+/**
+ * Docker calls DeleteNetwork, too, when it cannot keep a network that it has just made (a full disk): moby's
+ * NewNetwork in libnetwork/controller.go. Such a copy was never shown, and nobody has asked for a removal.
+ */
+function takeCopyBack({ store, host, inFlight }: VerbContext, localId: string): Promise<void> {
+  return inFlight.deferred.do(`forget network ${localId.slice(0, 12)}`, () =>
+    optimisticTransaction(store, (snapshot) => {
+      return { changes: removeReplica(snapshot, host, localId), answer: undefined }
+    }),
+  )
 }
 
 /** Where the kernel does not say, those of this host's record. */

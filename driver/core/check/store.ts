@@ -22,6 +22,7 @@ import type {
   Network,
   NetworkId,
   Snapshot,
+  Table,
   Versioned,
 } from '../records.ts'
 import { isIdle } from '../reserve.ts'
@@ -34,6 +35,7 @@ import {
   labelOf,
   networkLabel,
   networkOfKey,
+  recordName,
   restOf,
 } from '../snapshot.ts'
 import { otherFamilies, otherFamilyHint } from '../vtep-families.ts'
@@ -50,22 +52,75 @@ export interface StoreState {
 }
 
 export function checkStore({ snapshot, host, corrupt, missing }: StoreState): Difference[] {
+  const unread = new Set(corrupt)
+  const isJudged = (table: Table) => {
+    return ([key]: readonly [string, unknown]): boolean =>
+      unread.size === 0 || !referencesOf(snapshot, table, key).some((name) => unread.has(name))
+  }
+  const { networks, macs, pools, addresses, endpoints, services, replicas, uses } = snapshot
   return [
     ...corrupt.map(unreadable),
     ...missing.map(deletedByHand),
     ...checkVteps(snapshot),
     ...checkFamilies(snapshot, host),
-    ...[...snapshot.networks.values()].flatMap((network) => checkNetwork(snapshot, network)),
-    ...checkClaims(snapshot, host),
-    ...[...snapshot.macs].flatMap(([key, claim]) => checkMacClaim(snapshot, key, claim)),
-    ...[...snapshot.networks.keys()].flatMap((network) => checkMacs(snapshot, network)),
-    ...checkOverlaps([...snapshot.pools.keys()]),
-    ...[...snapshot.addresses].flatMap(([key, lease]) => checkLease(snapshot, host, key, lease)),
-    ...[...snapshot.endpoints.values()].flatMap((at) => checkEndpoint(snapshot, host, at)),
-    ...[...snapshot.services.keys()].flatMap((key) => checkService(snapshot, key)),
-    ...[...snapshot.replicas].flatMap(([key, { value }]) => checkReplica(snapshot, key, value)),
-    ...[...snapshot.uses.keys()].flatMap((key) => checkUse(snapshot, key)),
+    ...[...networks].filter(isJudged('networks')).flatMap(([, it]) => checkNetwork(snapshot, it)),
+    ...checkClaims(snapshot, host, isJudged),
+    ...[...macs].filter(isJudged('macs')).flatMap(([key, it]) => checkMacClaim(snapshot, key, it)),
+    ...[...networks.keys()].flatMap((network) => checkMacs(snapshot, network)),
+    ...checkOverlaps([...pools.keys()]),
+    ...[...addresses]
+      .filter(isJudged('addresses'))
+      .flatMap(([key, it]) => checkLease(snapshot, host, key, it)),
+    ...[...endpoints].filter(isJudged('endpoints')).flatMap(([, it]) => checkEndpoint(snapshot, host, it)),
+    ...[...services].filter(isJudged('services')).flatMap(([key]) => checkService(snapshot, key)),
+    ...[...replicas]
+      .filter(isJudged('replicas'))
+      .flatMap(([key, it]) => checkReplica(snapshot, key, it.value)),
+    ...[...uses].filter(isJudged('uses')).flatMap(([key]) => checkUse(snapshot, key)),
   ]
+}
+
+/** Names of the records that this one refers to. While one of them cannot be read, it is not judged. */
+function referencesOf(snapshot: Snapshot, table: Table, key: string): string[] {
+  const inNetwork = (of: Table, rest: string | undefined): string[] =>
+    rest === undefined ? [] : [`${of}/${keyIn(networkOfKey(key), rest)}`]
+  switch (table) {
+    case 'networks': {
+      const network = snapshot.networks.get(key)?.value
+      return network === undefined ? [] : claimsOf(network).map(recordName)
+    }
+    case 'network-names':
+    case 'vnis':
+    case 'pools':
+      return [`networks/${claimHolder(snapshot, table, key)}`]
+    case 'macs':
+      return inNetwork('endpoints', snapshot.macs.get(key)?.value)
+    case 'addresses': {
+      const { host, endpoint, service } = snapshot.addresses.get(key)?.value ?? {}
+      const holders = [...inNetwork('endpoints', endpoint), ...inNetwork('services', service)]
+      return [`networks/${networkOfKey(key)}`, `hosts/${host}`, ...holders]
+    }
+    case 'endpoints':
+    case 'services': {
+      const record = snapshot[table].get(key)?.value
+      const leases = (record === undefined ? [] : addressesOf(record)).flatMap((ip) =>
+        inNetwork('addresses', ip),
+      )
+      const behind = inNetwork('endpoints', snapshot.services.get(key)?.value.endpoint)
+      return [
+        `networks/${networkOfKey(key)}`,
+        `hosts/${snapshot.endpoints.get(key)?.value.host}`,
+        ...leases,
+        ...behind,
+      ]
+    }
+    case 'replicas':
+      return [`networks/${snapshot.replicas.get(key)?.value}`, `hosts/${hostOfKey(key)}`]
+    case 'uses':
+      return [`hosts/${hostOfKey(key)}`]
+    default:
+      return []
+  }
 }
 
 function differs(
@@ -126,9 +181,13 @@ function checkNetwork(snapshot: Snapshot, { value, index }: Versioned<Network>):
 }
 
 /** No claim outlives its network, or a creation that failed. */
-function checkClaims(snapshot: Snapshot, host: HostName): Difference[] {
+function checkClaims(
+  snapshot: Snapshot,
+  host: HostName,
+  isJudged: (table: Table) => (record: readonly [string, unknown]) => boolean,
+): Difference[] {
   return (['network-names', 'vnis', 'pools'] as const).flatMap((table) =>
-    [...snapshot[table]].flatMap(([key, { index }]): Difference[] => {
+    [...snapshot[table]].filter(isJudged(table)).flatMap(([key, { index }]): Difference[] => {
       const holder = claimHolder(snapshot, table, key)
       const network = holder === undefined ? undefined : snapshot.networks.get(holder)?.value
       if (network !== undefined && claimsOf(network).some((it) => it.table === table && it.key === key))

@@ -179,6 +179,7 @@ async function apply(step: Exclude<Step, { step: 'report' }>, options: NetworksO
       const network = store.snapshot().networks.get(step.network)?.value
       if (network === undefined || network.removing) return
       const local = await engine.createNetwork(replicaOf(network))
+      options.shown(local)
       return log.info({ network: step.network, name: step.name, local }, 'network made in the engine')
     }
   }

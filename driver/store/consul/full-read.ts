@@ -7,28 +7,34 @@
  * `restored` word and a log segment beyond all known ones, then every host puts its records back
  * (put-back.ts). Until that is done the mirror keeps the last known records and `doubt` says that a missing
  * record proves nothing. A key in the folder `repair` shows that no host has put back all that it knew yet. A
- * host with a copy from disk waits then, and finishes the repair when no other host does.
+ * host with a copy from disk waits then, and finishes the repair when no other host does. Who finishes it
+ * writes how far it knew the store of before. A host that knew it for longer puts back what is later.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DriverError, isCode } from '../../core/errors.ts'
-import type { Change, HostName, Snapshot } from '../../core/records.ts'
+import type { HostName, Snapshot } from '../../core/records.ts'
 import { keysIn, recordName, tables } from '../../core/snapshot.ts'
 import type { Log } from '../../log.ts'
 import {
   type Cluster,
   clusterKey,
+  isFurther,
   judge,
+  lackingAbove,
   orderOf,
   type Position,
   readCluster,
+  readUpTo,
   repairedCluster,
   repairFolder,
   supportedFormat,
+  upToName,
+  upToOf,
   type Verdict,
 } from '../incarnation.ts'
 import type { Mirror } from '../mirror.ts'
-import { othersChanges, ownChanges, type Present } from '../put-back.ts'
+import { othersChanges, ownChanges, type Present, type Restored } from '../put-back.ts'
 import { maxOperations, splitIntoCommits } from '../transaction-limits.ts'
 import { type Changelog, headOf, lacks } from './change-log.ts'
 import type { ConsulClient, TxnStep } from './client.ts'
@@ -259,38 +265,73 @@ async function repair(
   setDoubt(on, { doubt: `the store has lost records: ${verdict.why}; this host puts its records back` })
   const cluster = verdict.repaired ? verdict.cluster : await beginIncarnation(on, known, found, verdict)
   if (cluster === undefined) return undefined
-  // What this process has read itself is as new as the loss; a copy from disk may be much older.
   const isFromDisk = standing.cluster === undefined
-  const isMarked = !verdict.repaired || found.repairs.has(cluster.restored ?? '')
-  const isCurrent =
-    !isFromDisk || !verdict.repaired || (isMarked && (await staysUnfinished(on, cluster, found)))
-  const order = orderOf(known, cluster)
-  const putBackBy = (changesFor: typeof ownChanges): Promise<number> =>
-    putBack(on, cluster, (present, repairedAt) =>
-      changesFor(on.mirror.snapshot(), on.host, { present, repairedAt, order, isFromDisk, isCurrent }),
-    )
-  const own = await putBackBy(ownChanges)
+  if (isFromDisk && verdict.repaired) await othersFinish(on, cluster, found)
+  const past: Past = { known, order: orderOf(known, cluster), isFromDisk }
+  const own = await putBack(on, cluster, past, ownChanges)
   await sleep(Math.random() * on.pauseMs, undefined, { signal: on.signal })
-  log.warn({ own, others: await putBackBy(othersChanges) }, 'records were put back')
-  if (isCurrent && isMarked)
-    await on.client.transact([{ Verb: 'delete', Key: repairMark(on.prefix, cluster) }])
+  const others = await putBack(on, cluster, past, othersChanges)
+  log.warn({ own: own.count, others: others.count }, 'records were put back')
+  await finish(on, past, cluster, others.found)
   return cluster
+}
+
+/** What this host brings to a repair. */
+interface Past extends Pick<Restored, 'order' | 'isFromDisk'> {
+  known: Position
+}
+
+/** The repair may lack records with a higher index: all, until a host has finished it. */
+function lackingIn(found: SortedItems, { known, isFromDisk }: Past, cluster: Cluster): number {
+  if (found.repairs.has(cluster.restored ?? '')) return 0
+  const upTo = readUpTo(upToIn(found, cluster)?.text ?? '')
+  if (upTo !== undefined) return lackingAbove(known, cluster, upTo)
+  // By an earlier driver. What this process has read is mostly as new as the loss; a copy on disk may be old.
+  return isFromDisk ? Number.POSITIVE_INFINITY : 0
+}
+
+function upToIn(
+  { repairs }: SortedItems,
+  { restored }: Cluster,
+): { text: string; index: number } | undefined {
+  return repairs.get(`${restored}/${upToName}`)
+}
+
+/** This host has put back what the repair lacked: the hosts that come later learn how far that reaches. */
+async function finish(on: Reader, past: Past, cluster: Cluster, found: SortedItems): Promise<void> {
+  // Without a word, a person has written the key `cluster` anew.
+  const { restored } = cluster
+  if (restored === undefined || lackingIn(found, past, cluster) === Number.POSITIVE_INFINITY) return
+  const isWhole = !(past.isFromDisk && on.copyIsDamaged) && on.mirror.corrupt().length === 0
+  const upTo = upToOf(past.known, isWhole)
+  const before = upToIn(found, cluster)
+  if (before !== undefined && !isFurther(upTo, readUpTo(before.text))) return
+  const Key = repairMark(on.prefix, cluster)
+  // Refused when another host has done the same, or when the store has lost its data again.
+  await on.client.transact([
+    { Verb: 'check-index', Key: `${on.prefix}/${clusterKey}`, Index: found.cluster?.index ?? 0 },
+    { Verb: 'delete', Key },
+    { Verb: 'cas', Key: `${Key}/${upToName}`, Value: encoded(upTo), Index: before?.index ?? 0 },
+  ])
 }
 
 /** Of `pauseMs`. A host that puts records back rests for less than one; without one more record it has stopped. */
 const stoppedAfterPauses = 5
 
-/** Then a copy on disk may be the last that has the records, however old it is. */
-async function staysUnfinished(on: Reader, { restored = '' }: Cluster, found: SortedItems): Promise<boolean> {
+/**
+ * Resolves when another host has finished the repair, or has stopped: then a copy on disk may be the last
+ * that has the records, however old it is.
+ */
+async function othersFinish(on: Reader, { restored = '' }: Cluster, found: SortedItems): Promise<void> {
+  let { repairs } = found
   let most = found.records.length
-  for (let pauses = 0; pauses < stoppedAfterPauses; ) {
+  for (let pauses = 0; repairs.has(restored) && pauses < stoppedAfterPauses; ) {
     await sleep(on.pauseMs, undefined, { signal: on.signal })
-    const { repairs, records } = await list(on)
-    if (!repairs.has(restored)) return false
-    pauses = records.length > most ? 0 : pauses + 1
-    most = Math.max(most, records.length)
+    const now = await list(on)
+    repairs = now.repairs
+    pauses = now.records.length > most ? 0 : pauses + 1
+    most = Math.max(most, now.records.length)
   }
-  return true
 }
 
 function repairMark(prefix: string, { restored }: Cluster): string {
@@ -317,14 +358,15 @@ async function beginIncarnation(
 }
 
 /**
- * Commits what `changesFor` finds; after a conflict it is found anew. Resolves with the number of records.
- * `repairedAt`: ModifyIndex of the key `cluster`.
+ * Commits what `changesFor` finds; after a conflict it is found anew. Resolves with the number of records,
+ * and with the store as it was before them.
  */
 async function putBack(
   on: Reader,
   into: Cluster,
-  changesFor: (present: readonly Present[], repairedAt: number) => Change[],
-): Promise<number> {
+  past: Past,
+  changesFor: typeof ownChanges,
+): Promise<{ count: number; found: SortedItems }> {
   // The store can lose its data again meanwhile. Throws then: the next full read judges it anew.
   const look = async () => {
     const found = await list(on)
@@ -338,12 +380,14 @@ async function putBack(
     const { found, index, isLogged } = await look()
     if (!isLogged) continue
     const transacting = { ...on, incarnation: () => index, relearn: look }
+    const lacksAbove = lackingIn(found, past, into)
+    const store = { ...past, present: found.records.map(presentIn), repairedAt: index, lacksAbove }
     try {
-      for (const changes of splitIntoCommits(changesFor(found.records.map(presentIn), index))) {
+      for (const changes of splitIntoCommits(changesFor(on.mirror.snapshot(), on.host, store))) {
         await transact(transacting, changes)
         count += changes.length
       }
-      return count
+      return { count, found }
     } catch (error) {
       if (!isCode(error, 'conflict')) throw error
     }
@@ -364,7 +408,11 @@ function presentIn({ table, key, index, text }: SortedItems['records'][number]):
 }
 
 function createStep(key: string, value: object): TxnStep {
-  return { Verb: 'cas', Key: key, Value: Buffer.from(JSON.stringify(value)).toString('base64'), Index: 0 }
+  return { Verb: 'cas', Key: key, Value: encoded(value), Index: 0 }
+}
+
+function encoded(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64')
 }
 
 function newWord(): string {

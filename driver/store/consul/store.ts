@@ -151,7 +151,8 @@ function readerOf(
 ): Reader {
   const standing = newStanding()
   const position = (): Position => {
-    return standing.cluster ? { cluster: standing.cluster, ...parts.changelog.position() } : copy.position
+    if (standing.cluster === undefined) return copy.position
+    return { cluster: standing.cluster, ...parts.changelog.position(), index: parts.mirror.index() }
   }
   return { ...parts, position, standing, copyIsDamaged: copy.isDamaged }
 }

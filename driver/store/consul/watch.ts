@@ -195,8 +195,8 @@ export interface SortedItems {
   /** Hosts whose session holds their key. */
   alive: ReadonlySet<HostName>
   cluster: { text: string; index: number } | undefined
-  /** `restored` words of repairs that no host has finished. */
-  repairs: ReadonlySet<string>
+  /** The folder `repair`, by the path in it: the word `restored` of a repair that no host has finished; `UpTo`. */
+  repairs: ReadonlyMap<string, { text: string; index: number }>
 }
 
 export function sortItems(prefix: string, folder: string, items: readonly Item[]): SortedItems {
@@ -211,6 +211,6 @@ export function sortItems(prefix: string, folder: string, items: readonly Item[]
   const alive = aliveIn(prefix, items)
   const cluster = all.find(({ path }) => path === clusterKey)
   const marks = all.filter(({ path }) => path.startsWith(repairFolder))
-  const repairs = new Set(marks.map(({ path }) => path.slice(repairFolder.length)))
+  const repairs = new Map(marks.map((it) => [it.path.slice(repairFolder.length), it]))
   return { records, entries, top, newestSegment, alive, cluster, repairs }
 }

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ask } from '../../../../driver/control/client.ts'
 import type { Status, WaitingStatus } from '../../../../driver/control/status.ts'
 import { DriverError } from '../../../../driver/core/errors.ts'
+import type { Snapshot } from '../../../../driver/core/records.ts'
 import { readIdentity } from '../../../../driver/daemon/host-identity.ts'
 import { createPreparation, type Preparation, type SetupOptions } from '../../../../driver/daemon/setup.ts'
 import { underlayFinder } from '../../../../driver/daemon/underlay.ts'
@@ -343,6 +344,30 @@ describe('the name of a host', () => {
     expect([...(await store.read()).hosts.keys()]).toEqual([])
     await again.close()
   })
+
+  test.each(['live', 'away'])(
+    'is changed by --host-name where a host that is %s has the earlier one by now, whose records stay',
+    async (life) => {
+      writeFileSync(join(folder, 'host.json'), '{"id":"old","name":"net-1"}')
+      const other = await host('net-1', 2, { id: 'new' })
+      await other.docker.create('foobar')
+      await other.docker.run('web', 'foobar')
+      await until('its use is known', () => other.store.snapshot().uses.size === 1)
+      if (life === 'away') {
+        await other.docker.stop('web')
+        await until('its container has stopped', () => other.store.snapshot().endpoints.size === 0)
+        await other.stop()
+      }
+      const names = ({ hosts, replicas, uses }: Snapshot) =>
+        [hosts, replicas, uses].map((it) => [...it.keys()])
+      const before = names(await memory.open('net-3').read())
+      const renaming = preparation({ hostName: 'net-9' })
+      const { store, host: name } = await renaming.prepare()
+      expect([name, kept()]).toEqual(['net-9', { id: 'old', name: 'net-9' }])
+      expect(names(await store.read())).toEqual(before)
+      await renaming.close()
+    },
+  )
 
   test('is no damage where the user may not read it', async () => {
     const denied = Object.assign(new Error('permission denied'), { code: 'EACCES' })

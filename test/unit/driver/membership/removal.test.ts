@@ -100,3 +100,10 @@ test('records with an address of another machine may be of this host’s earlier
   for (const vtep of ['127.0.0.1', undefined])
     expect(heldElsewhere('net-1', { ...holder, vtep })).toBeUndefined()
 })
+
+test('records stay, for the true reason, where the system does not say which addresses this host has', () => {
+  const holder = { id: 'a', vtep: '192.0.2.1', session: undefined }
+  expect(heldElsewhere('net-1', holder, () => undefined)).toBe(
+    'the name net-1 has the address 192.0.2.1, and the system does not say whether this host has it: repeat it',
+  )
+})

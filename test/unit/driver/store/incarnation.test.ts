@@ -10,6 +10,7 @@ import { DriverError } from '../../../../driver/core/errors.ts'
 import type { Change } from '../../../../driver/core/records.ts'
 import { endpointsOnHost } from '../../../../driver/core/snapshot.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
+import { lackingAbove } from '../../../../driver/store/incarnation.ts'
 import type { Store } from '../../../../driver/store/store.ts'
 import { splitIntoCommits } from '../../../../driver/store/transaction-limits.ts'
 import { type ConsulInMemory, consulInMemory } from '../../../fixtures/consul-in-memory.ts'
@@ -218,7 +219,7 @@ describe('what the hosts had is back after the store', () => {
     expect(has('networks/n1')).toBe(false)
     const again = await openFresh('net-2')
     expect([...again.snapshot().networks.keys()]).toEqual(['n1', 'n2'])
-    expect(consul.keys().filter((key) => key.startsWith(`${prefix}/repair/`))).toEqual([])
+    expect(has(`repair/${word()}`)).toBe(false)
   })
 
   describe('was emptied, and a host starts from an old copy while another one puts everything back', () => {
@@ -294,6 +295,139 @@ describe('what the hosts had is back after the store', () => {
     expect(again.snapshot().endpoints.has('n1/e1')).toBe(true)
     expect(has('networks/n2')).toBe(false)
   })
+})
+
+test.each<[string, { restored?: string; past?: string[] }, { segment: number; index?: number }, number]>([
+  ['knew the store for longer', {}, { segment: 5, index: 70 }, 50],
+  ['knew it for longer by an earlier driver, which kept no index', {}, { segment: 6 }, 50],
+  ['knew it for longer, after the keys were imported into another Consul', {}, { segment: 6, index: 9 }, 0],
+  ['knew it for less long', {}, { segment: 4, index: 40 }, Number.POSITIVE_INFINITY],
+  ['knew a later repair', { restored: 'b', past: ['a'] }, { segment: 1, index: 9 }, 0],
+  ['knew an earlier repair', { restored: '0' }, { segment: 9, index: 99 }, Number.POSITIVE_INFINITY],
+  ['knew a repair of which nothing is known', { restored: 'x' }, { segment: 1, index: 9 }, 0],
+])('a host that %s', (_, known, at, above) => {
+  const cluster = { id: 'c', format: 1, restored: 'c', past: ['0', 'a'] }
+  const position = { cluster: { id: 'c', restored: 'a', ...known }, ...at }
+  expect(lackingAbove(position, cluster, { word: 'a', segment: 5, index: 50 })).toBe(above)
+})
+
+describe('a store that was emptied while all hosts were off', () => {
+  const networks = (): string[] =>
+    consul.keys().flatMap((path) => /^multihost\/networks\/(.*)/.exec(path)?.[1] ?? [])
+  const removed = async (store: Store, id: string): Promise<void> => {
+    await store.commit([{ op: 'drop', table: 'networks', key: id }])
+  }
+  /** net-1 knows n1 and n2, net-2 n1, n2 and later networks. Both are off. */
+  async function offWith(...later: string[]): Promise<void> {
+    const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
+    await one.commit([createNetwork('n1'), createNetwork('n2')])
+    await two.read()
+    await one.close()
+    for (const id of later) await two.commit([createNetwork(id)])
+    await two.close()
+  }
+
+  test('has all networks again, though the first host to start has been off for longer than the other', async () => {
+    await offWith('n3')
+    consul.delete(prefix)
+    const one = await openFresh('net-1')
+    await removed(one, 'n1')
+    const two = await openFresh('net-2')
+    expect(networks()).toEqual(['n2', 'n3'])
+    expect([...two.snapshot().networks.keys()].sort()).toEqual(['n2', 'n3'])
+  })
+
+  test('has all networks again, though the copy of the first host is damaged', async () => {
+    await offWith()
+    const path = join(folder, 'net-1.json')
+    const lines = readFileSync(path, 'utf8').split('\n')
+    writeFileSync(path, lines.map((line) => (line.startsWith('["networks","n2"') ? '?' : line)).join('\n'))
+    consul.delete(prefix)
+    await openFresh('net-1')
+    expect(networks()).toEqual(['n1'])
+    await openFresh('net-2')
+    expect(networks()).toEqual(['n1', 'n2'])
+  })
+
+  test('gets no network back that was removed before the first host was off', async () => {
+    const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
+    await one.commit([createNetwork('n1'), createNetwork('n2')])
+    await two.read()
+    await two.close()
+    await removed(one, 'n1')
+    await one.close()
+    consul.delete(prefix)
+    await openFresh('net-1')
+    await openFresh('net-2')
+    expect(networks()).toEqual(['n2'])
+  })
+
+  test('gets no network back that a third host has put back, and that was removed then', async () => {
+    const [one, two, three] = [await openFresh('net-1'), await openFresh('net-2'), await openFresh('net-3')]
+    await one.commit([createNetwork('n1')])
+    await one.close()
+    await two.commit([createNetwork('n2')])
+    await three.read()
+    await three.close()
+    await two.commit([createNetwork('n3')])
+    await two.close()
+    consul.delete(prefix)
+    await openFresh('net-1')
+    const again = await openFresh('net-2')
+    expect(networks()).toEqual(['n1', 'n2', 'n3'])
+    await removed(again, 'n2')
+    await openFresh('net-3')
+    expect(networks()).toEqual(['n1', 'n3'])
+  })
+
+  test('has the networks of a host whose copy is later than that of the host which finished the repair', async () => {
+    const [one, two, three] = [await openFresh('net-1'), await openFresh('net-2'), await openFresh('net-3')]
+    await one.commit([createNetwork('n1')])
+    await one.close()
+    await two.commit([createNetwork('n2')])
+    await three.read()
+    await three.close()
+    await two.commit([createNetwork('n3')])
+    await two.close()
+    consul.delete(prefix)
+    consul.onTransact = () => {
+      if (has('cluster')) throw new DriverError('unavailable', 'Consul has stopped')
+    }
+    const begun = await open('net-2')
+    await until('it has begun', () => has('cluster'))
+    await begun.close()
+    consul.onTransact = () => undefined
+    await openFresh('net-1')
+    expect(networks()).toEqual(['n1'])
+    await openFresh('net-3')
+    expect(networks()).toEqual(['n1', 'n2'])
+  })
+})
+
+test('a host that was cut off for long brings no network back that was removed before the store was emptied', async () => {
+  const client = consul.client()
+  let isCut = false
+  const cut = <A extends unknown[], R>(call: (...of: A) => Promise<R>) => {
+    return async (...of: A): Promise<R> => {
+      if (isCut) throw new DriverError('unavailable', 'Consul does not answer')
+      return call(...of)
+    }
+  }
+  const list: typeof client.list = async (...query) => {
+    const answer = await cut(client.list)(...query)
+    return cut(async () => answer)()
+  }
+  const one = await open('net-1', { client: { ...client, list, transact: cut(client.transact) } })
+  const two = await openFresh('net-2')
+  await two.commit([createNetwork('n1'), createNetwork('n2')])
+  await until('net-1 knows', () => one.snapshot().networks.size === 2)
+  isCut = true
+  await two.commit([{ op: 'drop', table: 'networks', key: 'n1' }])
+  consul.delete(prefix)
+  await settled(two, undefined)
+  isCut = false
+  await until('net-1 is back', () => one.status().fresh && !one.snapshot().networks.has('n1'))
+  expect(has('networks/n1')).toBe(false)
 })
 
 describe('a host that was off for longer than the others, and has an old copy', () => {

@@ -4,7 +4,7 @@ import { emptySnapshot } from '../../../../driver/core/snapshot.ts'
 import { othersChanges, ownChanges, type Restored } from '../../../../driver/store/put-back.ts'
 
 /** What the backup has is below `repairedAt`. */
-const empty: Restored = { present: [], repairedAt: 20, order: 'by-index', isFromDisk: false, isCurrent: true }
+const empty: Restored = { present: [], repairedAt: 20, order: 'by-index', isFromDisk: false, lacksAbove: 0 }
 
 test('a host puts back its own uses, and those of other hosts only into an empty store', () => {
   const use = { value: { containers: 1, names: ['web'] }, index: 3 }
@@ -18,7 +18,7 @@ test('a host puts back its own uses, and those of other hosts only into an empty
   const key = (changes: readonly { op: string; key: string }[]) => changes.map((it) => `${it.op} ${it.key}`)
   expect(key(ownChanges(snapshot, 'net-1', empty))).toEqual(['create net-1/a'])
   expect(key(othersChanges(snapshot, 'net-1', empty))).toEqual(['create net-2/a'])
-  expect(key(othersChanges(snapshot, 'net-1', { ...empty, isCurrent: false }))).toEqual([])
+  expect(key(othersChanges(snapshot, 'net-1', { ...empty, lacksAbove: 3 }))).toEqual([])
 })
 
 test('a host takes the lease of its endpoint from another host for which it lies idle', () => {

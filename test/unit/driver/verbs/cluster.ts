@@ -88,15 +88,19 @@ export interface NewNetwork {
   options?: Record<string, string>
   ipamOptions?: Record<string, string>
   internal?: boolean
+  /** Docker takes the network back before it shows it. */
+  isRefused?: boolean
 }
 
 /** `docker network create -d vxlan --ipam-driver vxlan`: the calls of moby's ipamAllocate and addNetwork. */
-export async function createNetwork({ verbs, store }: Host, network: NewNetwork): Promise<Network> {
-  const { options = {}, ipamOptions = {}, internal = false } = network
+export async function createNetwork({ verbs, store, context }: Host, network: NewNetwork): Promise<Network> {
+  const { options = {}, ipamOptions = {}, internal = false, isRefused = false } = network
   const pools = await ipam(verbs, network, ipamOptions, network.subnet, false)
   const pools6 =
     network.subnet6 === undefined ? [] : [await ipam(verbs, {}, ipamOptions, network.subnet6, true)]
   await verbs.createNetwork({ localId: network.id, v4: [pools], v6: pools6, options, internal }, never)
+  // As the networks loop does.
+  if (!isRefused) context.inFlight.newNetworks.remove(network.id)
   const made = [...store.snapshot().networks.values()].find(
     ({ value }) => value.id === network.id || value.id === ipamOptions['multihost.id'],
   )

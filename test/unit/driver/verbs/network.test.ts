@@ -226,6 +226,24 @@ describe('removing a network', () => {
     expect(net1.store.snapshot().replicas.size).toBe(0)
   })
 
+  test.each([true, false])(
+    'whose copy Docker cannot keep, as on a full disk, leaves it to the other hosts (store answers: %s)',
+    async (answers) => {
+      const lab = cluster()
+      const [net1, net2] = [lab.host(1), lab.host(2)]
+      await createNetwork(net1, { id: id('a') })
+      await createNetwork(net2, { ...copyOf, isRefused: true })
+      lab.away = !answers
+      await removeNetwork(net2, id('b'), '172.21.0.0/16', '172.21.255.254')
+      expect(net2.store.journal.removedNetworks.all()).toEqual([])
+      lab.away = false
+      await net2.context.inFlight.deferred.flush()
+      const { networks, replicas } = await net1.store.read()
+      expect(networks.get(id('a'))?.value.removing).toBeUndefined()
+      expect([...networks.keys(), ...replicas.keys()]).toEqual([id('a'), `net-1/${id('a')}`])
+    },
+  )
+
   test('that another host uses only takes it from this host, and frees nothing', async () => {
     const { net1, net2, v4 } = await both()
     await run(net2, { network: id('b'), pool: v4.cidr, endpoint: id('e') })

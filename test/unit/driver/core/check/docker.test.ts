@@ -15,9 +15,10 @@ const inDocker = (change: Partial<DockerNetwork> = {}): DockerNetwork => ({
   endpoints: [{ id: mine.id, v4: mine.v4, mac: mine.mac, container: { id: 'c'.repeat(64), name: 'one' } }],
   ...change,
 })
-function told(snapshot: Snapshot, networks: DockerNetwork[]): string {
+function told(snapshot: Snapshot, networks: DockerNetwork[], attached: string[] = []): string {
   return checkDocker({
     snapshot,
+    attached: new Set(attached),
     host: 'net-1',
     vtep: '192.168.33.11',
     networks,
@@ -50,6 +51,13 @@ test('an endpoint that the engine does not have goes, with its lease', () => {
     "docker: endpoint 111111111111 of network foobar: found nothing, expected 172.21.0.2 02:42:ac:15:00:02 in container one; multihost check --repair
       remove endpoints/a…/1…
       remove addresses/a…/172.21.0.2"
+  `)
+})
+
+test('an endpoint of a container that runs on while Docker has lost its network keeps its records', () => {
+  expect(told(agreeing(), [], [mine.id])).toMatchInlineSnapshot(`
+    "docker: network foobar: found nothing, expected aaaaaaaaaaaa with 172.21.0.0/16; multihost check --repair; if the difference stays, multihost status shows the reason
+    docker: endpoint 111111111111 of network foobar: found nothing, expected 172.21.0.2 02:42:ac:15:00:02 in container one; Docker has lost its network, and the container runs on: docker stop one, and start it again"
   `)
 })
 

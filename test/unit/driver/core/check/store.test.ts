@@ -20,6 +20,20 @@ test('a store that agrees with itself has no differences', () => {
   expect(told(agreeing())).toBe('')
 })
 
+test.each(['networks', 'endpoints', 'services', 'hosts'] as const)(
+  'a record of the table %s that cannot be read is named alone: nothing that refers to it goes',
+  (table) => {
+    const { networks, endpoints, services, hosts } = agreeing()
+    const keys = [...{ networks, endpoints, services, hosts }[table].keys()]
+    expect(keys.length).toBeGreaterThan(0)
+    const broken = keys.reduce((snapshot, key) => gone(table, key)(snapshot), agreeing())
+    const corrupt = keys.map((key) => `${table}/${key}`)
+    expect(checkStore({ snapshot: broken, host: 'net-1', corrupt, missing: [] })).toEqual(
+      corrupt.map((key) => expect.objectContaining({ object: `key ${key}` })),
+    )
+  },
+)
+
 test('a key that was deleted by hand and is not back is named', () => {
   expect(told(agreeing(), [], ['vnis/256'])).toMatchInlineSnapshot(
     `"store: key vnis/256: found nothing, expected a record; the host that it belongs to puts it back as soon as it reaches Consul"`,
