@@ -8,6 +8,7 @@
  * has seen must still be there.
  */
 import * as z from 'zod'
+import { jsonIn } from '../core/json.ts'
 
 /** The key `cluster`. Fields that this version does not know are kept. */
 export interface Cluster {
@@ -160,10 +161,5 @@ function foreign(why: string, hint: string): Verdict {
 
 /** Undefined for a value that is not JSON, or of another shape. */
 export function readCluster(text: string): Cluster | undefined {
-  try {
-    return schema.parse(JSON.parse(text))
-  } catch {
-    // The caller names the key.
-    return undefined
-  }
+  return schema.safeParse(jsonIn(text)).data
 }

@@ -8,6 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
+import { jsonIn } from '../../core/json.ts'
 import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, HostRecord, Ip } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
@@ -137,16 +138,7 @@ export function keysIn(items: readonly Item[], prefix: string): Omit<Liveness, '
 
 /** The value of a key `alive/<host>`. Id and VTEP are absent where a person has written another value. */
 export function readAnnouncement(text: string): Partial<Announcement> {
-  const { id, vtep } = jsonIn(text)
+  const { id, vtep } = Object(jsonIn(text)) as Record<string, unknown>
   const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
   return defined({ id: textOf(id), vtep: textOf(vtep) })
-}
-
-function jsonIn(text: string): { id?: unknown; vtep?: unknown } {
-  try {
-    return Object(JSON.parse(text))
-  } catch {
-    // Written by hand: the session alone tells of the holder.
-    return {}
-  }
 }

@@ -12,6 +12,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DriverError, isCode } from '../../core/errors.ts'
+import { jsonIn } from '../../core/json.ts'
 import type { Change, HostName, Snapshot } from '../../core/records.ts'
 import { keysIn, recordName, tables } from '../../core/snapshot.ts'
 import type { Log } from '../../log.ts'
@@ -354,13 +355,9 @@ function restartRepair(): DriverError {
   return new DriverError('unavailable', 'the store changed while this host put its records back')
 }
 
+/** A value without JSON was written by hand: it is not overwritten, and named as unreadable. */
 function presentIn({ table, key, index, text }: SortedItems['records'][number]): Present {
-  try {
-    return { table, key, index, value: JSON.parse(text) }
-  } catch {
-    // Written by hand: it is not overwritten, and named as unreadable.
-    return { table, key, index, value: undefined }
-  }
+  return { table, key, index, value: jsonIn(text) }
 }
 
 function createStep(key: string, value: object): TxnStep {

@@ -5,6 +5,7 @@
  * it. Consul may keep a session for twice its TTL, so a dead host counts as dead after 15 to 30 s.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { within } from '../../within.ts'
 import type { ConsulClient } from './client.ts'
 
 export interface SessionKeeper {
@@ -90,7 +91,7 @@ export function createSessionKeeper(client: Sessions, options: SessionOptions): 
     async close() {
       stop.abort()
       if (id === undefined || hasFailed) return
-      await Promise.race([end(client, id), sleep(endsWithinMs, undefined, { ref: false })])
+      await within(end(client, id), endsWithinMs)
     },
   }
 }
