@@ -7,7 +7,7 @@
  */
 import { Agent } from 'node:http'
 import { askedOnce } from '../core/asked-once.ts'
-import { DriverError, type ErrorCode } from '../core/errors.ts'
+import { DriverError, type ErrorCode, messageOf } from '../core/errors.ts'
 import { jsonIn } from '../core/json.ts'
 import { exchange, type Method, open, textOf, type UnixAnswer } from '../unix-http.ts'
 
@@ -149,8 +149,9 @@ function messageIn(text: string): string {
 
 function unavailable(error: unknown, what: string, socketPath: string): DriverError {
   if (error instanceof DriverError) return error
-  const why = error instanceof Error ? error.message : String(error)
-  return new DriverError('unavailable', `the engine on ${socketPath} does not answer ${what}: ${why}`, {
-    cause: error,
-  })
+  return new DriverError(
+    'unavailable',
+    `the engine on ${socketPath} does not answer ${what}: ${messageOf(error)}`,
+    { cause: error },
+  )
 }
