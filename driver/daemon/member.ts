@@ -30,11 +30,11 @@ import { evict } from '../verbs/evict-host.ts'
 import { createInFlight, type InFlight } from '../verbs/in-flight.ts'
 import { steadyNow } from '../verbs/steady-now.ts'
 import type { Verbs } from '../verbs/verbs.ts'
-import type { DriverOptions, Setup } from './driver-options.ts'
+import { createStartingContainer } from './container-of-request.ts'
+import type { DriverOptions, Setup } from './dependencies.ts'
 import { type Loops, startLoops } from './loops.ts'
 import { memberStore } from './member-store.ts'
 import type { Apps } from './sockets.ts'
-import { createStartingContainer } from './starting-container.ts'
 import { type UnderlayWatch, watchUnderlay } from './underlay.ts'
 
 export interface MemberOptions extends Omit<DriverOptions, 'prepare' | 'answering'> {

@@ -12,7 +12,7 @@ import { checkSource, defaultPools } from '../core/pools.ts'
 import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { defaultControlSocket, defaultDockerSocket } from '../sockets.ts'
 import { parseStoreUrl } from '../store/consul/url.ts'
-import type { DnsAddress } from './driver-options.ts'
+import type { DnsAddress } from './dependencies.ts'
 
 export interface DaemonOptions {
   kvStore: string

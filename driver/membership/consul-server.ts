@@ -15,9 +15,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
-import { aliveKey } from '../store/consul/alive.ts'
 import { exchange, type Method } from '../unix-http.ts'
-import { hostOfPolicy, policy, policyOf } from './token-policies.ts'
+import { hostOfPolicy, policy, policyOf, rulesFor } from './token-policies.ts'
 import { replaceFile, succeeds, textOf } from './unit.ts'
 
 const run = promisify(execFile)
@@ -279,19 +278,6 @@ export async function makeHostToken(server: TokenServer, host: HostName): Promis
 
 type TokenServer = Pick<ConsulServer, 'socket' | 'folder' | 'home' | 'name'>
 type Ask = (method: Method, path: string, body?: object) => Promise<Answer>
-
-/**
- * Of a driver's token: any name of a host, or one alone. A host's other records are written by other hosts
- * too, so no rule is about them: docs/security.md.
- */
-export function rulesFor(server: string, host?: HostName): string {
-  const rules = [`key_prefix "multihost/" { policy = "write" }`]
-  if (host !== undefined) {
-    rules.push(`key_prefix "multihost/alive/" { policy = "list" }`)
-    rules.push(`key "${aliveKey('multihost', host)}" { policy = "write" }`)
-  }
-  return `${[...rules, `session "${server}" { policy = "write" }`].join('\n')}\n`
-}
 
 async function asManager(server: TokenServer): Promise<Ask> {
   const management = await managementToken(server)

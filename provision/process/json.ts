@@ -10,8 +10,8 @@ export function jsonIn(text: string): unknown {
 }
 
 /**
- * Parses the text of a file that a person wrote. A byte order mark, which editors on Windows write, is ignored. Throws one
- * line with the file and what is wrong.
+ * Parses the text of a file that a person wrote. A byte order mark, which editors on Windows write, is
+ * ignored. Throws one line with the file and what is wrong.
  */
 export function parseJson(text: string, file: string, hint?: string): unknown {
   try {

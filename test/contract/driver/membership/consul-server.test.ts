@@ -19,12 +19,12 @@ import {
   makeHostToken,
   makeTokens,
   ports,
-  rulesFor,
   untilItLeads,
   versionOf,
   writeConfiguration,
 } from '../../../../driver/membership/consul-server.ts'
 import { storeFacts } from '../../../../driver/membership/gather-store.ts'
+import { rulesFor } from '../../../../driver/membership/token-policies.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import { consulBinary } from '../../../../provision/images/consul.ts'
 import { freePort } from '../../../fixtures/consul.ts'
