@@ -179,7 +179,7 @@ async function makeCertificate(server: ConsulServer): Promise<void> {
       'unavailable',
       `the server needs a certificate for ${address} and ${name}, and ${authority.key} is not there`,
       {
-        hint: 'put the authority’s key back for a moment',
+        hint: 'put the authority’s key back, and repeat the command',
       },
     )
   }

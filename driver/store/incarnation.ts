@@ -75,7 +75,7 @@ export function judge(known: Position, hasRecords: boolean, found: Found): Verdi
   const cluster = readCluster(found.cluster.text)
   const { index } = found.cluster
   if (cluster === undefined) {
-    return foreign(`the key "${clusterKey}" cannot be read`, 'mend its value: {"id": "…", "format": 1}')
+    return foreign(`the key "${clusterKey}" cannot be read`, 'correct its value: {"id": "…", "format": 1}')
   }
   if (cluster.format > supportedFormat) {
     const why = `the store has format ${cluster.format}, and this driver reads up to ${supportedFormat}`

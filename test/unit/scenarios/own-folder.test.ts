@@ -44,8 +44,8 @@ test('a link to a folder is not followed', () => {
 })
 
 test('an empty word and the folder of this project are no folder of scenarios', () => {
-  expect(() => ownFolder([''])).toThrow('the first word is empty')
-  for (const path of ['.', '/']) expect(() => ownFolder([path])).toThrow('has this project')
+  expect(() => ownFolder([''])).toThrow('the first argument is empty')
+  for (const path of ['.', '/']) expect(() => ownFolder([path])).toThrow('contains this whole project')
 })
 
 test('a folder or a filter without scenarios is refused', () => {
@@ -71,7 +71,7 @@ test.each([
   ['export const subject = 1', 'exports no subject'],
   [
     `export default { name: 'web', role: 'bare', unit: '' }`,
-    'its subject has no steps, mustPass, create, spreads, unit, answers, settled, evidence, lacks, or not in the form',
+    'the subject lacks steps, mustPass, create, spreads, unit, answers, settled, evidence, lacks, or has a value',
   ],
   [`export default { ${whole}, role: 'bear' }`, 'role "bear" is not one of consul, docker, bare'],
   [
