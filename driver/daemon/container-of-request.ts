@@ -8,7 +8,7 @@
  * These are the only questions that a verb asks of Docker. Their answers are not waited for longer than
  * `boundMs`, so that they cannot stand in the way of the start that waits for us.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { StartingContainer } from '../verbs/context.ts'
 import { within } from '../within.ts'
@@ -98,7 +98,7 @@ async function isLocked(
   }
   const controls = async (): Promise<true> => {
     await engine.has(container)
-    await sleep(controlPauseMs, undefined, { signal: end.signal })
+    await delay(controlPauseMs, undefined, { signal: end.signal })
     await engine.has(container)
     return true
   }

@@ -5,7 +5,7 @@
  * deletes no record. Sessions have no lock delay, so that a driver that starts again has its key at once.
  * Source: Consul's documentation of sessions, "lock-delay".
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
 import { jsonIn } from '../../core/json.ts'
@@ -102,7 +102,7 @@ export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: A
         if (held?.session !== undefined && held.session !== session)
           return { held: false, by: { host, session: held.session, ...readAnnouncement(held.text) } }
         // The holder has given the key up since.
-        if (attempt < maxAttempts) await sleep(pauseMs)
+        if (attempt < maxAttempts) await delay(pauseMs)
       }
       throw new DriverError(
         'unavailable',

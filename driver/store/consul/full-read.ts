@@ -10,7 +10,7 @@
  * host with a copy from disk waits then, and finishes the repair when no other host does.
  */
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { DriverError, isCode } from '../../core/errors.ts'
 import { jsonIn } from '../../core/json.ts'
 import type { Change, HostName, Snapshot } from '../../core/records.ts'
@@ -271,7 +271,7 @@ async function repair(
       changesFor(on.mirror.snapshot(), on.host, { present, repairedAt, order, isFromDisk, isCurrent }),
     )
   const own = await putBackBy(ownChanges)
-  await sleep(Math.random() * on.pauseMs, undefined, { signal: on.signal })
+  await delay(Math.random() * on.pauseMs, undefined, { signal: on.signal })
   log.warn({ own, others: await putBackBy(othersChanges) }, 'records were put back')
   if (isCurrent && isMarked)
     await on.client.transact([{ Verb: 'delete', Key: repairMark(on.prefix, cluster) }])
@@ -285,7 +285,7 @@ const stoppedAfterPauses = 5
 async function staysUnfinished(on: Reader, { restored = '' }: Cluster, found: SortedItems): Promise<boolean> {
   let most = found.records.length
   for (let pauses = 0; pauses < stoppedAfterPauses; ) {
-    await sleep(on.pauseMs, undefined, { signal: on.signal })
+    await delay(on.pauseMs, undefined, { signal: on.signal })
     const { repairs, records } = await list(on)
     if (!repairs.has(restored)) return false
     pauses = records.length > most ? 0 : pauses + 1
