@@ -255,12 +255,12 @@ export async function untilItLeads({ socket }: ConsulServer, withinMs: number): 
 /** The management token, for root on this host, and the driver's token with what the driver needs and no more. */
 export async function makeTokens(server: ConsulServer): Promise<void> {
   const ask = await asManager(server)
-  await putPolicy(ask, policy, rulesFor(server.name))
+  await putPolicy(ask, policy, rulesFor([server.name]))
   // They name the server, too.
   const listed = JSON.parse(succeeded(await ask('GET', 'acl/policies'))) as { Name: string }[]
   for (const { Name } of listed) {
     const host = hostOfPolicy(Name)
-    if (host !== undefined) await putPolicy(ask, Name, rulesFor(server.name, host))
+    if (host !== undefined) await putPolicy(ask, Name, rulesFor([server.name], host))
   }
   await keepToken(server, ask, server.tokenFile, policy)
 }
@@ -269,7 +269,7 @@ export async function makeTokens(server: ConsulServer): Promise<void> {
 export async function makeHostToken(server: TokenServer, host: HostName): Promise<string> {
   const ask = await asManager(server)
   const own = policyOf(host)
-  await putPolicy(ask, own, rulesFor(server.name, host))
+  await putPolicy(ask, own, rulesFor([server.name], host))
   const file = join(server.folder, 'tokens', host)
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   await keepToken(server, ask, file, own)

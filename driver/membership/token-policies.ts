@@ -1,8 +1,8 @@
 /**
- * The ACL policies of drivers' tokens in the Consul of `multihost init`: their names and rules.
+ * The ACL policies of drivers' tokens: their names and rules, for `multihost init` and for the lab.
  *
- * Consul's names of policies have no dot, and names of hosts no underscore. The lab's policy, with the same
- * rules, is provision/steps/templates/consul-policy.hcl.
+ * Consul's names of policies have no dot, and names of hosts no underscore. docs/examples/consul-policy.hcl
+ * explains the rules to a person with another Consul.
  */
 import type { HostName } from '../core/records.ts'
 import { aliveKey } from '../store/consul/alive.ts'
@@ -21,13 +21,15 @@ export function hostOfPolicy(name: string): HostName | undefined {
 
 /**
  * The token may claim any host's name, or that of `host` alone. Other hosts write the other records of a host
- * too, so no rule is about them: docs/security.md. `server`: the node on which the driver makes its session.
+ * too, so no rule is about them: docs/security.md. A session belongs to the server that made it, so the token
+ * may make sessions on all `servers`.
  */
-export function rulesFor(server: string, host?: HostName): string {
+export function rulesFor(servers: readonly string[], host?: HostName): string {
   const rules = [`key_prefix "multihost/" { policy = "write" }`]
   if (host !== undefined) {
     rules.push(`key_prefix "multihost/alive/" { policy = "list" }`)
     rules.push(`key "${aliveKey('multihost', host)}" { policy = "write" }`)
   }
-  return `${[...rules, `session "${server}" { policy = "write" }`].join('\n')}\n`
+  rules.push(...servers.map((server) => `session "${server}" { policy = "write" }`))
+  return `${rules.join('\n')}\n`
 }

@@ -255,8 +255,8 @@ test('another address or name gets another certificate, and the policy follows t
     )
     return JSON.parse(stdout).Rules
   }
-  expect(await rulesOf('multihost-driver')).toBe(rulesFor('net-9'))
-  expect(await rulesOf('multihost-driver-net-1_example')).toBe(rulesFor('net-9', 'net-1.example'))
+  expect(await rulesOf('multihost-driver')).toBe(rulesFor(['net-9']))
+  expect(await rulesOf('multihost-driver-net-1_example')).toBe(rulesFor(['net-9'], 'net-1.example'))
   server = before
   await make()
   await makeTokens(server)
