@@ -1,20 +1,18 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { LabError } from '../../../provision/process/errors.ts'
 import { ownFolder, subjectIn } from '../../../scenarios/own-folder.ts'
 import { root } from '../../../scenarios/record/folder.ts'
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
-let folder: string
+const folder = temporaryFolder(afterAll)
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'own-folder-'))
   for (const name of ['node_modules/kit', 'empty', 'deep']) mkdirSync(join(folder, name), { recursive: true })
   for (const name of ['one', 'deep/two', 'node_modules/kit/three'])
     writeFileSync(join(folder, `${name}.scenario.ts`), '')
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 
 test('a folder has the scenarios below it, without those of its packages', () => {
   expect(ownFolder([folder])).toEqual({

@@ -1,9 +1,9 @@
 /** The machine's resolvers, out of resolv.conf. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { machineResolvers, outsideResolvers, resolversIn } from '../../../../driver/dns/resolvers.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 test('three at most, each once, never ourselves', () => {
   const text = `# made by hand
@@ -27,8 +27,7 @@ test('a file that is not there names no resolver', () => {
 })
 
 test('the resolvers outside are those of both files, without systemd-resolved’s own', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'multihost-resolvers-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
+  const folder = temporaryFolder()
   const [stub, upstream] = [join(folder, 'stub.conf'), join(folder, 'upstream.conf')]
   expect(await outsideResolvers([stub, upstream])).toBeUndefined()
   await writeFile(stub, 'nameserver 127.0.0.53\noptions edns0')

@@ -1,16 +1,14 @@
-/** What a host has left, and its removal from a Docker whose answers are given by a table. */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { hasLeftovers, heldElsewhere, removeFromDocker } from '../../../../driver/membership/removal.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const networkAt = (name: string) => ({ Name: name, Id: `${name}-id`, Driver: 'vxlan', IPAM: { Config: [] } })
 
 /** `refusals`: by `METHOD PATH`. All other requests that change something succeed. */
 async function docker(networks: readonly string[], refusals: Record<string, string> = {}) {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-removal-'))
+  const folder = temporaryFolder()
   const changes: string[] = []
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url ?? '').replace(/^\/v1\.\d+/, '')
@@ -28,7 +26,6 @@ async function docker(networks: readonly string[], refusals: Record<string, stri
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()
-    rmSync(folder, { recursive: true })
   })
   const options = {
     dockerSocket,
