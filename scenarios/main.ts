@@ -42,8 +42,8 @@ const usage = `usage: ${programCommand('scenarios')} [DIR] [FILTER…] [-t PATTE
   Without a FILTER: replays docs/walkthrough.md.
   DIR        the scenarios of another folder, with its lab.json and its subject.ts (docs/scenarios.md)
   FILTER     only scenario files whose path contains FILTER; a file of the walkthrough brings those before it
-  -t         only scenarios whose titles match the regular expression PATTERN; without a FILTER, of all files
-  --all      the walkthrough and all other scenarios: conformance, faults, overlay; not programs, which its FILTER names
+  -t         only scenarios whose titles match the regular expression PATTERN; without a FILTER, in all files
+  --all      the walkthrough and all other scenarios: conformance, faults, overlay; programs only with the FILTER programs
   --list     print the titles of the chosen scenarios; no lab is needed
   --bail     stop after the first failure
   --debug    pause at a failure, before its containers are removed, and print how to log in; Enter goes on
@@ -228,7 +228,7 @@ function checkPattern(pattern: string): void {
 }
 
 function noScenario(pattern: string | undefined): LabError {
-  if (pattern !== undefined) return new LabError(`-t ${pattern}: no scenario has such a title`)
+  if (pattern !== undefined) return new LabError(`-t ${pattern}: no scenario's title matches`)
   return new LabError("no scenario has run: vitest's words are above")
 }
 

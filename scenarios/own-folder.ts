@@ -22,14 +22,14 @@ export interface OwnFolder {
 /** The folder that the first word names; undefined when the word is a filter. The words after it are filters. */
 export function ownFolder([word, ...filters]: readonly string[]): OwnFolder | undefined {
   if (word === '')
-    throw new LabError('the first word is empty: a folder or a filter', { hint: 'leave it out' })
+    throw new LabError('the first argument is empty', { hint: 'give a folder or a filter, or leave it out' })
   const path = resolve(word ?? '').replace(/\/*$/, '/')
   const isFolder = word !== undefined && existsSync(path) && statSync(path).isDirectory()
   if (!isFolder || path.startsWith(`${root}scenarios/`)) return undefined
   if (root.startsWith(path) && !root.includes('/node_modules/')) {
     const examples = `${relative('', root)}/docs/examples/etcd`.replace(/^\//, '')
-    throw new LabError(`${path} has this project, whose scenarios are not of one folder`, {
-      hint: `a filter chooses among them, and a folder of your own is one like ${examples}`,
+    throw new LabError(`${path} contains this whole project, and a run takes the scenarios of one folder`, {
+      hint: `name a folder like ${examples}, or choose among this project's scenarios by a filter`,
     })
   }
   const scenarios = scenariosBelow(path).sort()
@@ -106,9 +106,12 @@ function checkSubject(value: object, file: string): asserts value is Subject {
   const subject = value as Record<string, unknown> & Partial<Subject>
   const wrong = Object.keys(needed).filter((word) => needed[word]?.(subject[word]) === false)
   if (wrong.length > 0) {
-    throw new LabError(`${file}: its subject has no ${wrong.join(', ')}, or not in the form that is wanted`, {
-      hint: 'docs/scenarios.md says what each is; program({ name, role, steps, unit, answers }) fills in the others',
-    })
+    throw new LabError(
+      `${file}: the subject lacks ${wrong.join(', ')}, or has a value of another type there`,
+      {
+        hint: 'docs/scenarios.md says what each is; program({ name, role, steps, unit, answers }) fills in the others',
+      },
+    )
   }
   if (!roles.some((role) => role === subject.role)) {
     const role = JSON.stringify(subject.role)

@@ -6,10 +6,10 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const mend = process.argv.includes('--fix') ? ['--write'] : []
+const fix = process.argv.includes('--fix') ? ['--write'] : []
 const bin = `${root}node_modules/.bin/`
 const checks = [
-  [`${bin}biome`, 'check', '--error-on-warnings', ...mend, '.'],
+  [`${bin}biome`, 'check', '--error-on-warnings', ...fix, '.'],
   [process.execPath, `${root}provision/start.mjs`, 'test/arrows.ts'],
   [process.execPath, `${root}provision/start.mjs`, 'test/prose.ts'],
   [`${bin}tsc`, '--noEmit'],

@@ -16,7 +16,7 @@ export function showCheck({ host, differences, unknown, repaired }: CheckResult)
   const lines = (head: string, items: readonly string[]): string[] =>
     items.length === 0 ? [] : [head, ...items.map((item) => `  - ${item}`)]
   const told = [
-    ...lines('mended in the store:', repaired),
+    ...lines('repaired in the store:', repaired),
     ...lines('unknown:', unknown),
     ...lines(
       'they differ:',

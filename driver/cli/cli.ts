@@ -14,27 +14,29 @@ import { showHosts, showStatus } from './show.ts'
 export const help = `multihost: one network for containers on several Docker hosts
 
   multihost doctor [STORE] [OPTIONS] [--json]
-                               what this host lacks for a cluster; exit code 0: nothing. OPTIONS are the driver's
+                               check what this host lacks for a cluster; exit code 0: nothing. OPTIONS: those of
+                               multihost daemon
   multihost init [--consul-from=FILE] [OPTIONS]
-                               begin a cluster: Consul on this host, with TLS and ACLs; prints how others join
+                               begin a cluster: run Consul on this host, with TLS and ACLs; print how others join
   multihost init --token-for=NAME
-                               on that host: a token for host NAME, with which it can claim no other name
+                               on the host of init: make a token that lets host NAME claim no other name
   multihost join consul://HOST[:PORT][,…] [OPTIONS]
-                               make this host a member; where something is missing, only say so
-  multihost leave [--force]    take this host out; --force disconnects its containers, and needs no store
-  multihost status [--json]    this host: store, networks, endpoints, problems
+                               make this host a member; if a check fails, change nothing and print what is missing
+  multihost leave [--force]    take this host out of its cluster; --force disconnects its containers first, and
+                               works without Docker and without the store
+  multihost status [--json]    show this host: store, hosts, tunnels, networks, problems
   multihost check [--json] [--repair] [--within=SECONDS]
                                compare Consul, kernel and Docker on this host; exit code 0: they agree
-  multihost host ls [--json]   the hosts of the cluster
-  multihost host rm NAME       take out a host that will not come back: its addresses and names become free
+  multihost host ls [--json]   list the hosts of the cluster
+  multihost host rm NAME       remove a host that does not come back; its addresses and names become free
   multihost network rm NAME    remove a network from all hosts; refused while something needs it
-  multihost service …          services, as in Docker 1.8; multihost service --help
-  multihost docker …           docker, with the commands of Docker 1.8: docs/dialect.md
-  multihost daemon …           the driver itself; multihost daemon --help
+  multihost service …          publish and attach services: multihost service --help
+  multihost docker …           docker, with the commands of Docker 1.8 (docs/dialect.md)
+  multihost daemon …           run the driver: multihost daemon --help
   multihost --version
 
   --control-socket=PATH        the driver's socket, for status, check and host; default: ${defaultControlSocket}.
-                               network, service and docker always ask the default one
+                               network, service and docker always use the default
 `
 
 const commands =

@@ -20,7 +20,7 @@ export function showStatus(status: Status | WaitingStatus): string {
 function showWaiting({ version, problems }: WaitingStatus): string {
   const rows = [
     ['driver', `multihost ${version}`],
-    ['state', 'WAITING: this host takes part in nothing'],
+    ['state', 'WAITING: this host takes no part in the cluster'],
   ]
   return [table(rows), '', ...showProblems(problems)].join('\n')
 }
@@ -51,7 +51,7 @@ function head(status: Status): string[][] {
     ...showNames(status.names),
     ...(deferred.length === 0
       ? []
-      : [['deferred', `${deferred.length} calls of Docker's, until the store answers`]]),
+      : [['deferred', `${deferred.length} calls from Docker wait for the store`]]),
   ]
 }
 
@@ -83,7 +83,7 @@ function showNames({ files, skipped, dnsOnly, hostsFileLimit, dns }: Status['nam
     `network ${network} has more than ${hostsFileLimit} endpoints: names by DNS alone`,
   ])
   const where =
-    dns === undefined ? 'DNS is off' : `DNS ${dns.lastError === undefined ? 'on' : 'NOT on'} ${dns.address}`
+    dns === undefined ? 'DNS is off' : `DNS ${dns.lastError === undefined ? 'on' : 'FAILS on'} ${dns.address}`
   return [['names', `in ${files} hosts file${files === 1 ? '' : 's'}; ${where}`], ...leftAlone, ...large]
 }
 

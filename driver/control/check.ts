@@ -74,7 +74,7 @@ const lastsMs = 800
 export async function check(parts: CheckParts, { withinMs, repair }: CheckOptions): Promise<CheckResult> {
   const before = await settled(parts, withinMs)
   if (!repair || before.differences.length === 0) return resultOf(parts, before, [])
-  const repaired = await mend(parts, before.differences)
+  const repaired = await repairAll(parts, before.differences)
   return resultOf(parts, await settled(parts, withinMs), repaired)
 }
 
@@ -197,7 +197,7 @@ async function dockerDifferences(parts: CheckParts, snapshot: Snapshot): Promise
 }
 
 /** What is safely ours in the store; then the loops look at everything. A conflict is looked at again afterwards. */
-async function mend(
+async function repairAll(
   { store, pokeAll, log }: CheckParts,
   differences: readonly Difference[],
 ): Promise<string[]> {
@@ -207,7 +207,7 @@ async function mend(
     try {
       await store.commit(difference.repair)
       done.push(sentence(difference))
-      log.warn({ difference: sentence(difference) }, 'mended, as multihost check --repair was asked to')
+      log.warn({ difference: sentence(difference) }, 'repaired by multihost check --repair')
     } catch (error) {
       if (!isCode(error, 'conflict')) throw error
     }

@@ -227,7 +227,7 @@ function problemsIn(
     ...(store.fresh ? [] : [`the store ${store.url} is away: ${store.lastError ?? 'not connected yet'}`]),
     ...store.corrupt.map(
       (at) =>
-        `the value of ${recordName(at)} in the store cannot be read: nothing that depends on it is removed; mend or delete the key`,
+        `the value of ${recordName(at)} in the store cannot be read: nothing that depends on it is removed; correct or delete the key`,
     ),
     ...missingKeys(store.missing),
     ...unwrittenFiles(store),

@@ -52,9 +52,13 @@ export function isCode(error: unknown, ...codes: ErrorCode[]): error is DriverEr
   return error instanceof DriverError && codes.includes(error.code)
 }
 
+/** The message of any thrown value. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** Any thrown value as a DriverError. A foreign error is a defect: code `internal`, with its cause. */
 export function asDriverError(error: unknown): DriverError {
   if (error instanceof DriverError) return error
-  const message = error instanceof Error ? error.message : String(error)
-  return new DriverError('internal', message, { cause: error })
+  return new DriverError('internal', messageOf(error), { cause: error })
 }

@@ -13,7 +13,8 @@ import type { Ip } from '../core/records.ts'
 import type { Log } from '../log.ts'
 import { createHostClaim, type HostClaim } from '../loops/host/claim.ts'
 import type { Call } from '../protocol/app.ts'
-import type { DriverOptions } from './driver-options.ts'
+import { within } from '../within.ts'
+import type { DriverOptions } from './dependencies.ts'
 import { type Member, startMember } from './member.ts'
 import { type Apps, openSockets, type Sockets } from './sockets.ts'
 import { waitingApps } from './waiting.ts'
@@ -61,7 +62,7 @@ export async function startDriver(options: DriverOptions): Promise<Driver> {
     decided = resolve
   })
   running.trying = tryToTakePart(running, decided)
-  await Promise.race([first, delay(options.intervals.openWithinMs, undefined, { ref: false })])
+  await within(first, options.intervals.openWithinMs)
   try {
     running.sockets = await openSockets(options.sockets, appsOf(running), options.log)
     running.sockets.use(appsOf(running))
@@ -117,10 +118,9 @@ async function attempt(running: Running): Promise<Member | DriverError> {
 
 /** False when the store does not answer in time. Throws `taken`. */
 async function claimInTime(claim: HostClaim, vtep: Ip): Promise<boolean> {
-  const late = delay(claimWithinMs, false, { ref: false })
-  const inTime = claim.renew(vtep).then(() => true)
   try {
-    return await Promise.race([inTime, late])
+    const claimed = claim.renew(vtep).then(() => true)
+    return (await within(claimed, claimWithinMs)) ?? false
   } catch (error) {
     if (isCode(error, 'unavailable')) return false
     throw error
@@ -154,7 +154,7 @@ function appsOf({ stage, options, startedAt }: Running): Apps {
 async function close(running: Running): Promise<void> {
   const member = () => (running.stage instanceof DriverError ? undefined : running.stage)
   running.stop.abort()
-  await Promise.race([member()?.endStarts(), delay(startsEndWithinMs, undefined, { ref: false })])
+  await within(member()?.endStarts(), startsEndWithinMs)
   await running.sockets?.close()
   await running.trying
   const closed = member()?.close()

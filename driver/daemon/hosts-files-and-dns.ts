@@ -20,7 +20,7 @@ import { createDnsClients, type DnsClients, type DnsClientsOptions } from '../lo
 import { startNames } from '../loops/names/loop.ts'
 import { keepNameRecords } from '../loops/names/network-lines.ts'
 import type { Store } from '../store/store.ts'
-import type { DnsAddress, NamesOptions } from './driver-options.ts'
+import type { DnsAddress, NamesOptions } from './dependencies.ts'
 import type { Intervals } from './intervals.ts'
 
 export interface NamingOptions {

@@ -16,7 +16,7 @@ import { type NetworksLoop, startNetworks } from '../loops/networks/loop.ts'
 import { startTunnels, type TunnelsLoop, type TunnelsOptions } from '../loops/tunnels/loop.ts'
 import { blankHost, type VerbContext } from '../verbs/context.ts'
 import { finishRemoval } from '../verbs/network.ts'
-import type { NamesOptions } from './driver-options.ts'
+import type { NamesOptions } from './dependencies.ts'
 import { type Naming, startNaming } from './hosts-files-and-dns.ts'
 import type { Intervals } from './intervals.ts'
 

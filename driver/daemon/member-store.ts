@@ -28,7 +28,7 @@ export function memberStore(store: Store, isMember: () => boolean): Store {
   }
 }
 
-/** With the store's own reason where the store refuses to answer: a wrong token, say, which a person can mend. */
+/** With the store's own reason where the store refuses to answer: a wrong token, say, which a person can correct. */
 async function refuse(store: Store): Promise<never> {
   await store.read()
   throw new DriverError('unavailable', doubt.why, { hint: "see 'multihost status'" })

@@ -4,7 +4,7 @@
  * Everything outside of the process comes in as an argument, so that tests run several members in one
  * process. Closing leaves the kernel as it is.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type ControlParts, controlApp } from '../control/app.ts'
 import { type CheckParts, check } from '../control/check.ts'
 import { createMetrics, type Metrics } from '../control/metrics.ts'
@@ -30,11 +30,11 @@ import { evict } from '../verbs/evict-host.ts'
 import { createInFlight, type InFlight } from '../verbs/in-flight.ts'
 import { steadyNow } from '../verbs/steady-now.ts'
 import type { Verbs } from '../verbs/verbs.ts'
-import type { DriverOptions, Setup } from './driver-options.ts'
+import { createStartingContainer } from './container-of-request.ts'
+import type { DriverOptions, Setup } from './dependencies.ts'
 import { type Loops, startLoops } from './loops.ts'
 import { memberStore } from './member-store.ts'
 import type { Apps } from './sockets.ts'
-import { createStartingContainer } from './starting-container.ts'
 import { type UnderlayWatch, watchUnderlay } from './underlay.ts'
 
 export interface MemberOptions extends Omit<DriverOptions, 'prepare' | 'answering'> {
@@ -277,7 +277,7 @@ function waitingName(key: string): string {
 
 /** Resolves when a live host would have claimed its name again. */
 async function claimedAgain({ intervals, stopping }: MemberOptions): Promise<void> {
-  await sleep(intervals.claimedAgainMs, undefined, { signal: stopping }).catch(() => {
+  await delay(intervals.claimedAgainMs, undefined, { signal: stopping }).catch(() => {
     throw new DriverError('unavailable', 'this driver is stopping', { hint: 'try again' })
   })
 }

@@ -12,7 +12,7 @@ import { checkSource, defaultPools } from '../core/pools.ts'
 import { answerWithinS } from '../protocol/answer-timeout.ts'
 import { defaultControlSocket, defaultDockerSocket } from '../sockets.ts'
 import { parseStoreUrl } from '../store/consul/url.ts'
-import type { DnsAddress } from './driver-options.ts'
+import type { DnsAddress } from './dependencies.ts'
 
 export interface DaemonOptions {
   kvStore: string
@@ -79,32 +79,33 @@ export const packageOptionsFile = '/etc/default/multihost'
 export const daemonHelp = `multihost daemon: the overlay driver of this host
 
   --kv-store=consul://HOST:PORT[,HOST:PORT…][/PREFIX]
-                           Consul, which holds the cluster's state (required). Of several servers one is asked
-                           until it fails, then the next
+                           Consul, which holds the cluster's state (required). The driver uses one server until
+                           that fails, then the next. https:// for TLS
   --kv-token-file=FILE     Consul's ACL token
   --kv-ca-file=FILE, --kv-cert-file=FILE, --kv-key-file=FILE
-                           for https://HOST:PORT
+                           with https://HOST:PORT: Consul's authority; this host's certificate and its key
   --bind-interface=NAME|ADDRESS|CIDR
-                           interface of the VTEP, not lo; default: the one that leads to the store
-  --host-name=NAME         this host's name in the cluster; default: the name that it had
-                           before, at first its hostname
+                           interface of the VTEP, not lo; default: the interface of the route to the store
+  --host-name=NAME         this host's name in the cluster; default: its earlier name, and the hostname at the
+                           first start
   --default-network=DRIVER:NAME
-                           network of containers without --network; default: overlay:multihost
-  --address-pools=LIST     subnets for networks without --subnet, IPv4 like 10.0.0.0/8:24;
+                           network that the docker wrapper gives containers without --network;
+                           default: overlay:multihost
+  --address-pools=LIST     IPv4 blocks for networks without --subnet; 10.0.0.0/8:24 stands for its /24 blocks;
                            default: ${defaultPools.join(',')}
   --dns-listen=ADDRESS[:PORT]
-                           answer DNS there, for the engine's --dns=ADDRESS; default: nowhere. An address in
-                           169.254.0.0/16 becomes the driver's own, and port 53 of the host stays free; any other
-                           is an address of this host that containers reach
-  --hosts-file-limit=N     a network with more named endpoints is left to DNS; default: 500
-  --answer-within=SECONDS  time limit of Docker's calls, for very slow machines:
+                           answer DNS on ADDRESS; name it to the engine as --dns=ADDRESS; default: no DNS.
+                           The driver adds an address in 169.254.0.0/16 to lo, and port 53 of the host stays
+                           free. Any other address must be one of this host's that containers reach
+  --hosts-file-limit=N     names of a network with more than N named endpoints are in DNS alone; default: 500
+  --answer-within=SECONDS  time limit of a call from Docker; raise it on very slow machines:
                            ${answerWithinS.least} to ${answerWithinS.most}; default: ${answerWithinS.usual}
-  --tunnel-filter=on|off   let tunnel packets in from the cluster's hosts alone; default: on
-  --socket=PATH            default: /run/docker/plugins/vxlan.sock
-  --control-socket=PATH    default: ${defaultControlSocket}
-  --docker-socket=PATH     default: ${defaultDockerSocket}
-  --netns-dir=PATH         default: ${namespaceFolder}
-  --state-dir=PATH         default: /var/lib/multihost
+  --tunnel-filter=on|off   accept tunnel packets from the cluster's hosts alone; default: on
+  --socket=PATH            Docker's plugin socket; default: /run/docker/plugins/vxlan.sock
+  --control-socket=PATH    socket of the commands and metrics; default: ${defaultControlSocket}
+  --docker-socket=PATH     the engine's API; default: ${defaultDockerSocket}
+  --netns-dir=PATH         folder of the network namespaces; default: ${namespaceFolder}
+  --state-dir=PATH         host id, copy of the store, journal; default: /var/lib/multihost
   --log-level=LEVEL        ${logLevels.join(', ')}; default: info
 `
 

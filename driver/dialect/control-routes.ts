@@ -6,6 +6,7 @@
  */
 import * as z from 'zod'
 import { DriverError } from '../core/errors.ts'
+import { jsonIn } from '../core/json.ts'
 import { type Asked, json, plain, type Route, textWithin } from '../http-app.ts'
 import { type DriverCalls, waitForNetworkMs } from './driver-calls.ts'
 
@@ -87,13 +88,4 @@ async function bodyOf<T>(asked: Asked, schema: z.ZodType<T>): Promise<T> {
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   throw new DriverError('invalid', `${asked.path}: ${issue?.path.join('.')}: ${issue?.message}`)
-}
-
-function jsonIn(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // The schema says what is missing.
-    return undefined
-  }
 }

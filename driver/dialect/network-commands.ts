@@ -2,7 +2,7 @@
  * `docker network …` for networks of the cluster: the same id on all hosts, driver `overlay`, and no removal
  * while any host uses the network.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { table } from '../cli/table.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import type { ListedNetwork } from '../engine/docker-commands.ts'
@@ -176,7 +176,7 @@ async function networksInUse(words: readonly string[], { calls }: DockerTools): 
     const { networks } = await calls.clusterNetworks()
     const found = words.map((word) => find(networks, word)).filter((it) => it !== undefined)
     if (time === usesEnd.times || !found.some(onlyStopped)) return networks
-    await sleep(usesEnd.everyMs)
+    await delay(usesEnd.everyMs)
   }
 }
 

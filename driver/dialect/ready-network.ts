@@ -1,10 +1,10 @@
 /** When a network of the cluster can be used by a container on this host. */
-import { setTimeout as delay } from 'node:timers/promises'
 import { isCode } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
 import { localIdOf, networkByName } from '../core/snapshot.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { Store } from '../store/store.ts'
+import { within } from '../within.ts'
 import type { ReadyNetwork } from './driver-calls.ts'
 
 export interface ReadyContext {
@@ -55,6 +55,6 @@ async function changeOrStep(store: Pick<Store, 'onChange'>): Promise<void> {
   const change = new Promise<void>((resolve) => {
     stop = store.onChange(() => resolve())
   })
-  await Promise.race([change, delay(stepMs)])
+  await within(change, stepMs)
   stop()
 }

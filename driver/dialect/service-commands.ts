@@ -11,7 +11,7 @@ import type { ServiceView } from '../core/services.ts'
 import type { DockerCommands, ListedContainer } from '../engine/docker-commands.ts'
 import type { NetworkTools } from './make-default-network.ts'
 
-export const serviceHelp = `services: names with an address that stays; at most one container of the cluster is attached to each
+export const serviceHelp = `services: names with a fixed address; a service has at most one container in the whole cluster
 
   service ls [--network NETWORK] [-q] [--no-trunc]
   service info SERVICE[.NETWORK]
@@ -20,7 +20,7 @@ export const serviceHelp = `services: names with an address that stays; at most 
   service attach CONTAINER SERVICE[.NETWORK]
   service detach CONTAINER SERVICE[.NETWORK]
 
-Without .NETWORK a service is on the default network. A published service may also be named by the beginning of its id.
+Without .NETWORK the service is on the default network. The beginning of a service's id names the service, too.
 `
 
 export interface ServiceTools extends NetworkTools {

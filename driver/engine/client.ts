@@ -7,7 +7,8 @@
  */
 import { Agent } from 'node:http'
 import { askedOnce } from '../core/asked-once.ts'
-import { DriverError, type ErrorCode } from '../core/errors.ts'
+import { DriverError, type ErrorCode, messageOf } from '../core/errors.ts'
+import { jsonIn } from '../core/json.ts'
 import { exchange, type Method, open, textOf, type UnixAnswer } from '../unix-http.ts'
 
 export interface EngineClient {
@@ -142,19 +143,15 @@ function refusal({ status, text }: UnixAnswer): DriverError {
 
 /** The engine says what is wrong in one field. A proxy or a panic answers with text that is not JSON. */
 function messageIn(text: string): string {
-  try {
-    const { message } = JSON.parse(text) as { message?: unknown }
-    if (typeof message === 'string') return message.trim()
-  } catch {
-    // The text itself is the message.
-  }
-  return text.slice(0, 500).trim()
+  const { message } = Object(jsonIn(text)) as { message?: unknown }
+  return typeof message === 'string' ? message.trim() : text.slice(0, 500).trim()
 }
 
 function unavailable(error: unknown, what: string, socketPath: string): DriverError {
   if (error instanceof DriverError) return error
-  const why = error instanceof Error ? error.message : String(error)
-  return new DriverError('unavailable', `the engine on ${socketPath} does not answer ${what}: ${why}`, {
-    cause: error,
-  })
+  return new DriverError(
+    'unavailable',
+    `the engine on ${socketPath} does not answer ${what}: ${messageOf(error)}`,
+    { cause: error },
+  )
 }

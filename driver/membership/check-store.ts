@@ -79,7 +79,7 @@ function certificate({ certificateLeftMs }: StoreFacts): Finding[] {
   if (certificateLeftMs === undefined) return []
   const says = `Consul's certificate ends in ${Math.floor(certificateLeftMs / dayMs)} days`
   if (certificateLeftMs >= soonMs) return [ok('certificate', says)]
-  const hint = 'make it anew: consul tls cert create -server -days=365, with the addresses that it has'
+  const hint = 'make a new one: consul tls cert create -server -days=365, with the addresses that it has'
   return [unknown('certificate', says, hint)]
 }
 
@@ -99,7 +99,7 @@ function cluster({ cluster: answer, ownCluster, url }: StoreFacts): Finding {
     return missing(
       'cluster',
       `${url} has a key "cluster" that cannot be read`,
-      'mend its value: {"id": "…", "format": 1}',
+      'correct its value: {"id": "…", "format": 1}',
     )
   const { id, format } = found
   if (format > supportedFormat) {

@@ -15,9 +15,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { DriverError } from '../core/errors.ts'
 import type { HostName } from '../core/records.ts'
-import { aliveKey } from '../store/consul/alive.ts'
 import { exchange, type Method } from '../unix-http.ts'
-import { hostOfPolicy, policy, policyOf } from './token-policies.ts'
+import { hostOfPolicy, policy, policyOf, rulesFor } from './token-policies.ts'
 import { replaceFile, succeeds, textOf } from './unit.ts'
 
 const run = promisify(execFile)
@@ -180,7 +179,7 @@ async function makeCertificate(server: ConsulServer): Promise<void> {
       'unavailable',
       `the server needs a certificate for ${address} and ${name}, and ${authority.key} is not there`,
       {
-        hint: 'put the authority’s key back for a moment',
+        hint: 'put the authority’s key back, and repeat the command',
       },
     )
   }
@@ -256,12 +255,12 @@ export async function untilItLeads({ socket }: ConsulServer, withinMs: number): 
 /** The management token, for root on this host, and the driver's token with what the driver needs and no more. */
 export async function makeTokens(server: ConsulServer): Promise<void> {
   const ask = await asManager(server)
-  await putPolicy(ask, policy, rulesFor(server.name))
+  await putPolicy(ask, policy, rulesFor([server.name]))
   // They name the server, too.
   const listed = JSON.parse(succeeded(await ask('GET', 'acl/policies'))) as { Name: string }[]
   for (const { Name } of listed) {
     const host = hostOfPolicy(Name)
-    if (host !== undefined) await putPolicy(ask, Name, rulesFor(server.name, host))
+    if (host !== undefined) await putPolicy(ask, Name, rulesFor([server.name], host))
   }
   await keepToken(server, ask, server.tokenFile, policy)
 }
@@ -270,7 +269,7 @@ export async function makeTokens(server: ConsulServer): Promise<void> {
 export async function makeHostToken(server: TokenServer, host: HostName): Promise<string> {
   const ask = await asManager(server)
   const own = policyOf(host)
-  await putPolicy(ask, own, rulesFor(server.name, host))
+  await putPolicy(ask, own, rulesFor([server.name], host))
   const file = join(server.folder, 'tokens', host)
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   await keepToken(server, ask, file, own)
@@ -279,19 +278,6 @@ export async function makeHostToken(server: TokenServer, host: HostName): Promis
 
 type TokenServer = Pick<ConsulServer, 'socket' | 'folder' | 'home' | 'name'>
 type Ask = (method: Method, path: string, body?: object) => Promise<Answer>
-
-/**
- * Of a driver's token: any name of a host, or one alone. A host's other records are written by other hosts
- * too, so no rule is about them: docs/security.md.
- */
-export function rulesFor(server: string, host?: HostName): string {
-  const rules = [`key_prefix "multihost/" { policy = "write" }`]
-  if (host !== undefined) {
-    rules.push(`key_prefix "multihost/alive/" { policy = "list" }`)
-    rules.push(`key "${aliveKey('multihost', host)}" { policy = "write" }`)
-  }
-  return `${[...rules, `session "${server}" { policy = "write" }`].join('\n')}\n`
-}
 
 async function asManager(server: TokenServer): Promise<Ask> {
   const management = await managementToken(server)

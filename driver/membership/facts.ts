@@ -3,6 +3,7 @@
  */
 
 import { asDriverError } from '../core/errors.ts'
+import { jsonIn } from '../core/json.ts'
 import type { Liveness } from '../core/liveness.ts'
 import type { HostName, HostRecord } from '../core/records.ts'
 import type { TunnelStatus } from '../core/tunnels/peers.ts'
@@ -164,11 +165,6 @@ export function failureIn(answer: Asked<unknown>): string | undefined {
 
 /** Of `StoreFacts.leader`. Undefined for what no Consul answers; empty without a leader. */
 export function leaderIn(body: string): string | undefined {
-  try {
-    const value: unknown = JSON.parse(body)
-    return typeof value === 'string' ? value : undefined
-  } catch {
-    // It is not JSON.
-    return undefined
-  }
+  const value = jsonIn(body)
+  return typeof value === 'string' ? value : undefined
 }

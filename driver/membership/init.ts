@@ -306,8 +306,8 @@ A host has a token of its own, with which it can claim no other host's name, by
 export async function tokenFor(host: HostName): Promise<string> {
   const config = await textOf(join(configFolder(placeAt({ address: '' })), 'consul.json'))
   if (config === '')
-    throw new DriverError('invalid', 'this host has no Consul of multihost init', {
-      hint: 'run it on the host that has; for another Consul, docs/security.md has the rules of the token',
+    throw new DriverError('invalid', 'multihost init has made no Consul on this host', {
+      hint: 'run it on the host where multihost init made Consul; for another Consul, docs/security.md lists the rules of the token',
     })
   const { addresses, node_name: name } = JSON.parse(config) as {
     addresses: { https: string }

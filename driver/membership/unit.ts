@@ -77,7 +77,7 @@ export async function isInstalled(): Promise<boolean> {
   const isMasked = LoadState === 'masked'
   const says = isMasked ? `${name} is masked` : `systemd does not load ${name}: ${LoadState}`
   const hint = isMasked
-    ? `if it may run: systemctl unmask ${FragmentPath?.startsWith('/run/') ? '--runtime ' : ''}multihost`
+    ? `to allow it: systemctl unmask ${FragmentPath?.startsWith('/run/') ? '--runtime ' : ''}multihost`
     : 'see what is wrong, in a drop-in too: systemctl cat multihost; journalctl -b -u multihost'
   throw new DriverError('unavailable', says, { hint })
 }

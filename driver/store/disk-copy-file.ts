@@ -13,7 +13,7 @@ import * as z from 'zod'
 import { isCode } from '../core/errors.ts'
 import type { Snapshot, Table } from '../core/records.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot, tables } from '../core/snapshot.ts'
-import { unwritable } from './durable-file.ts'
+import { readIfThere, unwritable } from './durable-file.ts'
 import type { Position } from './incarnation.ts'
 import { checkRecord } from './schemas.ts'
 import type { ChangedKey } from './store.ts'
@@ -118,10 +118,7 @@ export interface ReadCopy {
  * older one only at the same address. Of damaged lines the earlier ones of a key, and of the position, count.
  */
 export async function readDiskCopyFile(path: string, store: string): Promise<ReadCopy | undefined> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
+  const text = await readIfThere(path)
   if (text === undefined) return undefined
   // A last line without a line feed is incomplete.
   const [first = '', ...rest] = text.split('\n').slice(0, -1)

@@ -1,13 +1,21 @@
 /**
- * Writes a file that a crash must not take: the path has the old content or the new, and the new one is on
- * disk when the call resolves.
+ * A file that a crash must not damage. After `writeDurably` the path has the old content or the new one, and
+ * the new one is on disk when the call resolves.
  */
-import { mkdir, open, rename } from 'node:fs/promises'
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DriverError } from '../core/errors.ts'
 
 /** A file that could not be written is tried again so much later: a disk gets room, or is mounted anew. */
 export const writtenAgainMs = 10_000
+
+/** Undefined for a file that does not exist. */
+export function readIfThere(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
 
 /** Readable by root alone. Throws `kernel` where the file system refuses it: no space, read-only. */
 export async function writeDurably(path: string, text: string): Promise<void> {

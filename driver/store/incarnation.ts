@@ -8,6 +8,7 @@
  * has seen must still be there.
  */
 import * as z from 'zod'
+import { jsonIn } from '../core/json.ts'
 
 /** The key `cluster`. Fields that this version does not know are kept. */
 export interface Cluster {
@@ -87,7 +88,7 @@ export function judge(known: Position, hasRecords: boolean, found: Found): Verdi
   const cluster = readCluster(found.cluster.text)
   const { index } = found.cluster
   if (cluster === undefined) {
-    return foreign(`the key "${clusterKey}" cannot be read`, 'mend its value: {"id": "…", "format": 1}')
+    return foreign(`the key "${clusterKey}" cannot be read`, 'correct its value: {"id": "…", "format": 1}')
   }
   if (cluster.format > supportedFormat) {
     const why = `the store has format ${cluster.format}, and this driver reads up to ${supportedFormat}`
@@ -154,7 +155,7 @@ export function lackingAbove(known: Position, { past = [] }: Cluster, upTo: UpTo
 
 /** Undefined for a value that is not JSON, or of another shape. */
 export function readUpTo(text: string): UpTo | undefined {
-  return readable(upToSchema, text)
+  return upToSchema.safeParse(jsonIn(text)).data
 }
 
 type Incarnation = Pick<Cluster, 'restored' | 'past'>
@@ -202,14 +203,5 @@ function foreign(why: string, hint: string): Verdict {
 
 /** Undefined for a value that is not JSON, or of another shape. */
 export function readCluster(text: string): Cluster | undefined {
-  return readable(schema, text)
-}
-
-function readable<T>(of: z.ZodType<T>, text: string): T | undefined {
-  try {
-    return of.parse(JSON.parse(text))
-  } catch {
-    // The caller names the key, or does without it.
-    return undefined
-  }
+  return schema.safeParse(jsonIn(text)).data
 }

@@ -1,11 +1,11 @@
 /**
  * The journal's file: what this host must not forget before the store has it.
  */
-import { copyFile, readFile } from 'node:fs/promises'
+import { copyFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { asDriverError } from '../core/errors.ts'
 import type { Log } from '../log.ts'
-import { writeDurably, writtenAgainMs } from './durable-file.ts'
+import { readIfThere, writeDurably, writtenAgainMs } from './durable-file.ts'
 import type { JournalEntry } from './journal-changes.ts'
 import { checkRecord } from './schemas.ts'
 
@@ -156,10 +156,7 @@ function sharedWrites(write: () => Promise<void>): () => Promise<void> {
 }
 
 async function readJournal(path: string, log: Log): Promise<JournalContent> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw error
-  })
+  const text = await readIfThere(path)
   if (text === undefined) return emptyJournal
   const { entries, returned, removing } = fileSchema.parse(JSON.parse(text))
   const read = entries.flatMap(({ value, ...entry }) => {

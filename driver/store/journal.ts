@@ -8,11 +8,11 @@
  * endpoints loop then names the container as cut off. An entry that changes a record which cannot be read
  * waits until a person has corrected the key, and one that the store refuses is dropped; the others go on.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { asDriverError, DriverError, isCode } from '../core/errors.ts'
 import type { Endpoint, HostName, Ip, Snapshot } from '../core/records.ts'
 import { addressesOf, recordName } from '../core/snapshot.ts'
 import type { Log } from '../log.ts'
+import { within } from '../within.ts'
 import { fold, type JournalEntry } from './journal-changes.ts'
 import type { JournalFile } from './journal-file.ts'
 import { createListeners } from './listeners.ts'
@@ -132,7 +132,7 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
 async function lastCommit(state: State): Promise<void> {
   if (state.closed || state.entries.size === 0 || !state.base.status().fresh) return
   const committed = state.flush().catch(() => 'the file has it')
-  await Promise.race([committed, delay(lastCommitMs, undefined, { ref: false })])
+  await within(committed, lastCommitMs)
 }
 
 function storeOf(

@@ -29,7 +29,7 @@ export interface VerbContext {
   now(): Date
 }
 
-/** Which container a RequestAddress is for, as far as it is known (daemon/starting-container.ts). */
+/** Which container a RequestAddress is for, as far as it is known (daemon/container-of-request.ts). */
 export interface StartingContainer {
   /** The container was removed. */
   isGone(container: string): boolean

@@ -25,6 +25,7 @@ import type {
 } from '../core/records.ts'
 import { addressesOf, keyIn, networkIdOnHost, networkOnHost, serviceAt } from '../core/snapshot.ts'
 import type { StoreStatus } from '../store/store.ts'
+import { within } from '../within.ts'
 import type { VerbContext } from './context.ts'
 import type { InFlight } from './in-flight.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
@@ -121,10 +122,8 @@ const commitPauseMs = 50
  */
 async function committedSoon({ store }: VerbContext, key: string): Promise<boolean> {
   const stop = new AbortController()
-  const { signal } = stop
-  const late = delay(committedWithinMs, false, { signal, ref: false }).catch(() => false)
   try {
-    return await Promise.race([committed(store, key, signal), late])
+    return (await within(committed(store, key, stop.signal), committedWithinMs)) ?? false
   } finally {
     stop.abort()
   }

@@ -46,6 +46,7 @@ import { checkVni, nextVni } from '../core/vnis.ts'
 import { unreadableKeys } from '../store/lookup.ts'
 import type { Store, StoreStatus } from '../store/store.ts'
 import { splitIntoCommits } from '../store/transaction-limits.ts'
+import { becomes } from './becomes.ts'
 import type { VerbContext } from './context.ts'
 import { type NetworkOptions, parseOptions } from './network-options.ts'
 import { optimisticTransaction, type Proposal } from './optimistic-transaction.ts'
@@ -328,21 +329,13 @@ function isUsedElsewhere(snapshot: Snapshot, host: HostName | undefined, id: Net
 const usesEndWithinMs = 1000
 
 /** Waits while only other hosts' uses keep the network. */
-function usesMayEnd(store: Store, host: HostName, localId: string): Promise<void> {
-  const isWaiting = (snapshot: Snapshot): boolean => {
+function usesMayEnd(store: Store, host: HostName, localId: string): Promise<boolean> {
+  const isOver = (): boolean => {
+    const snapshot = store.snapshot()
     const id = networkIdOnHost(snapshot, host, localId)
-    return id !== undefined && !isNeededNow(snapshot, id) && isUsedElsewhere(snapshot, host, id)
+    return id === undefined || isNeededNow(snapshot, id) || !isUsedElsewhere(snapshot, host, id)
   }
-  if (!isWaiting(store.snapshot())) return Promise.resolve()
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      stop()
-      resolve()
-    }
-    const timer = setTimeout(done, usesEndWithinMs)
-    const stop = store.onChange((snapshot) => isWaiting(snapshot) || done())
-  })
+  return becomes(store, isOver, usesEndWithinMs)
 }
 
 function unmark({ value: { removing: _, ...value }, index }: Versioned<Network>): Change {

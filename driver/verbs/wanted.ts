@@ -4,7 +4,6 @@
  * a pool smaller.
  */
 
-import { setTimeout as delay } from 'node:timers/promises'
 import { holderOf } from '../core/endpoints/conflicts.ts'
 import { DriverError, isCode } from '../core/errors.ts'
 import { canonicalIp, contains, isIp } from '../core/ip.ts'
@@ -15,6 +14,8 @@ import { isIdle, poolUse, showPoolUse, wantKey } from '../core/reserve.ts'
 import { keyIn, leasesOf, restOf } from '../core/snapshot.ts'
 import { unreadableKeys } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
+import { within } from '../within.ts'
+import { becomes } from './becomes.ts'
 import type { VerbContext } from './context.ts'
 import { askedAgainAfterMs } from './held-addresses.ts'
 import { optimisticTransaction } from './optimistic-transaction.ts'
@@ -72,11 +73,7 @@ async function leaseReleased(
     if (place === undefined || ip === undefined || !isCode(error, 'taken')) throw error
     const { addresses } = context.inFlight
     const key = keyIn(place.network.id, ip)
-    const late = new AbortController()
-    const { signal } = late
-    const lateness = delay(returnedWithinMs, undefined, { signal, ref: false }).catch(() => undefined)
-    await Promise.race([addresses.outcome(key), lateness])
-    late.abort()
+    await within(addresses.outcome(key), returnedWithinMs)
     const left = context.store.snapshot().addresses.get(key)?.value
     const isOurs =
       left === undefined || (left.host === context.host && isIdle(left) && !isStarting(context, key, left))
@@ -184,22 +181,6 @@ function hasIdle(context: VerbContext, { network, pool }: Place, ip: Ip | undefi
   return [...leasesOf(store.snapshot(), network.id)].some(([key, { value }]) => {
     const at = restOf(key)
     return isIdle(value) && comesBack(key, value) && (ip === undefined ? contains(pool.cidr, at) : at === ip)
-  })
-}
-
-/** False when it does not in time. */
-function becomes(store: Store, isSo: () => boolean, withinMs: number): Promise<boolean> {
-  if (isSo()) return Promise.resolve(true)
-  return new Promise((resolve) => {
-    const end = (result: boolean): void => {
-      unfollow()
-      clearTimeout(timer)
-      resolve(result)
-    }
-    const unfollow = store.onChange(() => {
-      if (isSo()) end(true)
-    })
-    const timer = setTimeout(() => end(false), Math.max(0, withinMs))
   })
 }
 

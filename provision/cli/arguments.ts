@@ -11,7 +11,7 @@ import { openBackend } from '../backends/registry.ts'
 import { engineOf } from '../images/engines.ts'
 import { checkedPrograms } from '../images/programs.ts'
 import { allowedCounts, defaultLab, generateLab, hostNamed, type Lab, readLab } from '../lab/definition.ts'
-import { LabError, unknown } from '../process/errors.ts'
+import { LabError, messageOf, unknown } from '../process/errors.ts'
 import { shellQuote } from '../process/quote.ts'
 
 export const labOptions = {
@@ -75,11 +75,11 @@ function parsedStrictly<T extends OptionTable>(args: string[], options: T) {
   try {
     return parseArgs({ args, options, allowPositionals: true, strict: true, tokens: true })
   } catch (error) {
-    const flag = /'(-[^' ]*)/.exec(error instanceof Error ? error.message : '')?.[1]
+    const text = messageOf(error)
+    const flag = /'(-[^' ]*)/.exec(text)?.[1]
     const allowed = Object.keys(options).map((name) => `--${name}`)
     if (flag && !allowed.includes(flag)) throw unknown('flag', flag, allowed)
     // Node explains an ambiguous value (--hosts -1) in three lines.
-    const text = error instanceof Error ? error.message : String(error)
     throw new LabError(text.split(/\. |\.?\n/)[0] ?? text)
   }
 }

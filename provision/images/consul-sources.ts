@@ -2,7 +2,7 @@
  * Where Consul's package comes from, in this order: Debian 11 on the mirror, Debian's archive, HashiCorp.
  * Debian 11 is the last release that packages Consul, and mirrors are dropping it.
  */
-import { LabError } from '../process/errors.ts'
+import { LabError, messageOf } from '../process/errors.ts'
 
 export interface ConsulSource {
   /** For messages. */
@@ -35,7 +35,7 @@ export async function firstOf(
     try {
       return await attempt(source)
     } catch (error) {
-      problems.push(`${source.name}: ${error instanceof Error ? error.message : error}`)
+      problems.push(`${source.name}: ${messageOf(error)}`)
     }
   }
   throw new LabError(`${where}no source has Consul's package:\n  ${problems.join('\n  ')}`, {

@@ -17,6 +17,11 @@ export function unknown(what: string, value: string, allowed: readonly string[])
   return new LabError(`unknown ${what} ${JSON.stringify(value)}: allowed are ${allowed.join(', ')}`)
 }
 
+/** The message of any thrown value. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** The line that a person reads, for every thrown value. Defects keep their stack. */
 export function explain(error: unknown): string {
   if (error instanceof AggregateError) return [...new Set(error.errors.map(explain))].join('\n')

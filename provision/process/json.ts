@@ -1,9 +1,17 @@
-/** JSON that a person wrote. */
 import { LabError } from './errors.ts'
 
+/** The value of a JSON text; undefined for any other text. */
+export function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /**
- * Parses the text of the file. A byte order mark, which editors on Windows write, is ignored. Throws one
- * line with the file and what is wrong.
+ * Parses the text of a file that a person wrote. A byte order mark, which editors on Windows write, is
+ * ignored. Throws one line with the file and what is wrong.
  */
 export function parseJson(text: string, file: string, hint?: string): unknown {
   try {

@@ -9,6 +9,7 @@ import type { Readable, Writable } from 'node:stream'
 import type { Client, ClientChannel } from 'ssh2'
 import { LabError } from '../process/errors.ts'
 import { shellQuote } from '../process/quote.ts'
+import { withLimit } from '../process/with-limit.ts'
 import { handshake, type Target } from './handshake.ts'
 
 export interface Result {
@@ -132,7 +133,10 @@ function exec(
     const err = collect(stream.stderr)
     stream.stdin.on('error', () => undefined) // the command may end before it has read its input
     stream.stdin.end(input)
-    const code = await withLimit(exit, timeoutMs, () => stream.destroy(), `${link.target.name}: ${command}`)
+    const code = await withLimit(exit, timeoutMs, () => {
+      stream.destroy()
+      return new LabError(`${link.target.name}: ${command}: still running after ${timeoutMs} ms`)
+    })
     return { stdout: out(), stderr: err(), code }
   })
 }
@@ -186,23 +190,6 @@ function collect(stream: Readable): () => string {
   const chunks: Buffer[] = []
   stream.on('data', (chunk: Buffer) => chunks.push(chunk))
   return () => Buffer.concat(chunks).toString('utf8')
-}
-
-async function withLimit<T>(
-  work: Promise<T>,
-  limitMs: number | undefined,
-  cut: () => void,
-  what: string,
-): Promise<T> {
-  if (limitMs === undefined) return work
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      cut()
-      reject(new LabError(`${what}: still running after ${limitMs} ms`))
-    }, limitMs)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 type Semaphore = <T>(work: () => Promise<T>) => Promise<T>

@@ -5,8 +5,7 @@
  * Tokens are sent in a file's content, never as an argument. The management token is for who is root on the
  * server: curl reads it from /root/.curlrc, and so do the scenarios, which look into the store there.
  */
-import { readFileSync } from 'node:fs'
-import { policyOf } from '../../driver/membership/token-policies.ts'
+import { policyOf, rulesFor } from '../../driver/membership/token-policies.ts'
 import { hostsOfRole } from '../lab/definition.ts'
 import type { Step, StepContext } from './step.ts'
 import { succeeds, until, writeFiles } from './step.ts'
@@ -32,10 +31,9 @@ export const consulAcl: Step = {
     const { $, secrets, lab } = context
     await until(context, `curl -s ${api}/acl/replication | grep -q Enabled`, 'Consul does not answer')
     await $`[ -f ${management} ] || (umask 077; curl -sf -X PUT ${api}/acl/bootstrap | jq -r '"header = \\"X-Consul-Token: " + .SecretID + "\\""' > ${management})`
-    const rules = readFileSync(new URL('./templates/consul-policy.hcl', import.meta.url), 'utf8')
     const servers = hostsOfRole(lab, 'consul').map(({ name }) => name)
     const hosts = Object.keys(secrets?.tokens ?? {})
-    for (const host of hosts) await putPolicy(context, policyOf(host), rulesFor(rules, servers, host))
+    for (const host of hosts) await putPolicy(context, policyOf(host), rulesFor(servers, host))
     const known = (await $`curl -sf ${api}/acl/tokens | jq -r '.[].Description'`).stdout.split('\n')
     for (const [name, token] of Object.entries(secrets?.tokens ?? {})) {
       const Description = `multihost on ${name}`
@@ -49,15 +47,6 @@ async function putPolicy(context: StepContext, name: string, rules: string): Pro
   const found = await context.$`curl -sf ${api}/acl/policies | jq -r ${`.[] | select(.Name == "${name}").ID`}`
   const id = found.stdout.trim()
   await put(context, id === '' ? 'acl/policy' : `acl/policy/${id}`, { Name: name, Rules: rules })
-}
-
-/** A session belongs to the server that was asked for it, so the policy allows them on all servers. */
-function rulesFor(text: string, servers: readonly string[], host: string): string {
-  return text
-    .replace(/session "consul-server" (\{[^}]*\})/, (_, block) =>
-      servers.map((name) => `session "${name}" ${block}`).join('\n'),
-    )
-    .replace('"multihost/alive/net-1"', `"multihost/alive/${host}"`)
 }
 
 async function put(context: StepContext, path: string, body: object): Promise<void> {

@@ -10,7 +10,7 @@ import { optionsFile } from '../../driver/membership/options-file.ts'
 import { defaultControlSocket } from '../../driver/sockets.ts'
 import { commandText, hostPaths, unitText } from '../package/host-files.ts'
 import { type Architecture, nodeFiles } from '../package/node.ts'
-import { LabError } from '../process/errors.ts'
+import { LabError, messageOf } from '../process/errors.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
 import { install } from './apt.ts'
 import { processorOf } from './programs-fit.ts'
@@ -67,11 +67,13 @@ async function packagedNode({ host }: StepContext, processor: string): Promise<B
   try {
     return (await nodeFiles(architecture)).program
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new LabError(`${host.name} has no Node ${neededNode}, and none can be fetched: ${why}`, {
-      hint: `${hint}; Node is fetched by npm into the folder that MULTIHOST_CACHE names`,
-      cause,
-    })
+    throw new LabError(
+      `${host.name} has no Node ${neededNode}, and none can be fetched: ${messageOf(cause)}`,
+      {
+        hint: `${hint}; Node is fetched by npm into the folder that MULTIHOST_CACHE names`,
+        cause,
+      },
+    )
   }
 }
 

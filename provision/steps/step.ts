@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 import type { Programs } from '../images/programs.ts'
 import type { Lab, LabHost } from '../lab/definition.ts'
 import type { Secrets } from '../lab/secrets.ts'
-import { LabError } from '../process/errors.ts'
+import { LabError, messageOf } from '../process/errors.ts'
 import { quietLabCommand } from '../process/lab-command.ts'
 import { shellQuote } from '../process/quote.ts'
 import { timeoutScale } from '../process/timeout-scale.ts'
@@ -142,7 +142,7 @@ function words(error: unknown): string {
     const { stderr, exitCode } = error as { stderr: string; exitCode: number | null }
     return stderr.trim().split('\n').slice(-3).join('; ') || `exit code ${exitCode}`
   }
-  return error instanceof Error ? error.message : String(error)
+  return messageOf(error)
 }
 
 function sha256(content: string | Buffer): string {

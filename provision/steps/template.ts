@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import Handlebars from 'handlebars'
-import { LabError } from '../process/errors.ts'
+import { LabError, messageOf } from '../process/errors.ts'
 
 /** `template` is a file's URL; values are inserted as they are (these are not HTML files). */
 export function render(template: URL, values: Record<string, unknown>): string {
@@ -12,7 +12,7 @@ export function render(template: URL, values: Record<string, unknown>): string {
   try {
     return Handlebars.compile(readFileSync(template, 'utf8'), { strict: true, noEscape: true })(values)
   } catch (error) {
-    const missing = /"([^"]+)" not defined/.exec(error instanceof Error ? error.message : '')?.[1]
+    const missing = /"([^"]+)" not defined/.exec(messageOf(error))?.[1]
     if (missing === undefined) throw error
     throw new LabError(`template ${name} needs the value "${missing}"`, { cause: error })
   }

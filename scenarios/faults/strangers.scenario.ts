@@ -1,5 +1,5 @@
 /**
- * The filter against strangers: it counts each of their frames, none moves a MAC, and it is mended when
+ * The filter against strangers: it counts each of their frames, none moves a MAC, and it is repaired when
  * another program removes it. conformance/strangers has the same frames for any driver.
  */
 import { expect } from 'vitest'
@@ -78,7 +78,7 @@ scenario('a container cannot take the MAC of another one', async ({ hostA, hostB
 })
 
 scenario(
-  'the filter is mended, survives restarts, and drops no packet of a member',
+  'the filter is repaired, survives restarts, and drops no packet of a member',
   async ({ hostA, hostB }) => {
     await using network = await sharedNetwork([hostA, hostB], 'closed')
     await using a = await hostA.run({ name: 'one', network: network.name })

@@ -8,6 +8,7 @@ import type { Readable, Writable } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import { LabError } from '../../provision/process/errors.ts'
 import { timeoutScale } from '../../provision/process/timeout-scale.ts'
+import { withLimit } from '../../provision/process/with-limit.ts'
 
 /** A command with a terminal of its own: wide enough that nothing wraps. */
 export interface Session {
@@ -70,8 +71,9 @@ export function terminal({ stdin, stdout, exit }: Session, what: string, prompt:
     })
   }
   const ended = async () => {
-    const late = () => `${what}: still running after ${limitMs / 1000} s; it printed:\n${output()}`
-    return { code: await withDeadline(exit, late), output: output() }
+    const late = () =>
+      new LabError(`${what}: still running after ${limitMs / 1000} s; it printed:\n${output()}`)
+    return { code: await withLimit(exit, limitMs, late), output: output() }
   }
   return {
     prompted: () => prompted(),
@@ -91,13 +93,6 @@ export function terminal({ stdin, stdout, exit }: Session, what: string, prompt:
       return output().slice(echoed, output().length - back.length)
     },
   }
-}
-
-async function withDeadline<T>(work: Promise<T>, message: () => string): Promise<T> {
-  const late = once(AbortSignal.timeout(limitMs), 'abort').then(() => {
-    throw new LabError(message())
-  })
-  return Promise.race([work, late])
 }
 
 /** A command on this machine with a terminal of its own, by script(1). */

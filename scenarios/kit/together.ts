@@ -2,6 +2,8 @@
  * Runs several things at once, mostly on several hosts, and waits for the end of all of them. `Promise.all`
  * does not wait after a failure: work that still runs would reach into the next scenario.
  */
+import { messageOf } from '../../provision/process/errors.ts'
+
 export async function together<T>(work: readonly [Promise<T>, Promise<T>]): Promise<[T, T]>
 export async function together<T>(work: readonly Promise<T>[]): Promise<T[]>
 export async function together<T>(work: readonly Promise<T>[]): Promise<T[]> {
@@ -30,6 +32,6 @@ export async function inTurn<T>(all: Iterable<T>, work: (each: T) => PromiseLike
 function throwAll(failures: readonly unknown[], between: string): void {
   if (failures.length === 0) return
   if (failures.length === 1) throw failures[0]
-  const messages = failures.map((each) => (each instanceof Error ? each.message : `${each}`))
+  const messages = failures.map(messageOf)
   throw new AggregateError(failures, messages.join(`\n\n${between}: `))
 }

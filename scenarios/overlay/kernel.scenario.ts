@@ -48,13 +48,13 @@ scenario(
     const mac = macOf(b.address)
     await a.waitUntilSucceeds`ping -c1 -W1 ${b.address}`
     const right = await entries(inside)
-    const mended = () => expect.poll(() => entries(inside), untilConverged).toEqual(right)
+    const repaired = () => expect.poll(() => entries(inside), untilConverged).toEqual(right)
     const began = await hostA.succeed`date +%s`
     await inside(`bridge fdb del ${mac} dev vxlan1 dst ${hostB.address} self`)
-    await mended()
+    await repaired()
     await a.succeed`ping -c1 -W1 ${b.address}`
     await inside(`ip neigh replace ${b.address} lladdr 02:00:00:00:00:01 dev vxlan1 nud permanent`)
-    await mended()
+    await repaired()
     // The kernel has an entry before the journal has the line.
     for (const line of [`fdb replace ${mac}`, `neigh replace ${b.address}`])
       await hostA.waitUntilSucceeds`journalctl -u multihost --since @${began} --no-pager -o cat | grep -F ${line}`

@@ -1,6 +1,8 @@
 /**
  * A host answers many questions with one command line. Each answer is a line: a word, a blank and JSON.
  */
+import { jsonIn } from '../../provision/process/json.ts'
+
 export interface HostAnswer {
   name: string
   address: string
@@ -28,9 +30,5 @@ export function list<T>(lines: AnswerLine[], word: string): T[] {
 
 /** `undefined` for text that is not JSON, and for `null`: the snapshot shows the answers that there are. */
 export function parsed<T>(json: string | undefined): T | undefined {
-  try {
-    return JSON.parse(json ?? '') ?? undefined
-  } catch {
-    return undefined
-  }
+  return (jsonIn(json ?? '') ?? undefined) as T | undefined
 }

@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LabHost, Role } from '../../provision/lab/definition.ts'
+import { messageOf } from '../../provision/process/errors.ts'
 import { shellQuote } from '../../provision/process/quote.ts'
 import { captured } from './capture.ts'
 import { type EvidenceEvent, recordEvent } from './events.ts'
@@ -115,6 +116,6 @@ async function answer(host: LabHost, command: string, ask: Ask): Promise<{ stdou
   try {
     return await ask(host, command)
   } catch (error) {
-    return { stdout: '', stderr: error instanceof Error ? error.message : String(error) }
+    return { stdout: '', stderr: messageOf(error) }
   }
 }

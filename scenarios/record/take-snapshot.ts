@@ -2,6 +2,7 @@
  * Takes a snapshot of the lab: one command line per host, on all hosts at once, some 30 ms.
  */
 import type { LabHost } from '../../provision/lab/definition.ts'
+import { messageOf } from '../../provision/process/errors.ts'
 import type { Result } from '../../provision/ssh/connection.ts'
 import type { HostAnswer } from './answers.ts'
 import { askHost, hostView } from './ask-host.ts'
@@ -26,6 +27,6 @@ async function answer(host: LabHost, ask: Ask): Promise<HostAnswer> {
     const { stdout, code, stderr } = await ask(host, host.role === 'consul' ? askStore : askHost)
     return { name, address, stdout, ...(code !== 0 && { silent: stderr.trim() || `exit code ${code}` }) }
   } catch (error) {
-    return { name, address, stdout: '', silent: error instanceof Error ? error.message : String(error) }
+    return { name, address, stdout: '', silent: messageOf(error) }
   }
 }

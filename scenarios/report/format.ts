@@ -21,7 +21,7 @@ export function shortIds(text: string): string {
   return text.replaceAll(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1…')
 }
 
-/** `scenarios/overlay/traffic.scenario.ts` → `overlay/traffic`. */
+/** `scenarios/overlay/names.scenario.ts` → `overlay/names`. */
 export function fileTitle(file: string): string {
   return file.replace(/^scenarios\//, '').replace(/\.scenario\.ts$/, '')
 }

@@ -29,7 +29,7 @@ export interface Plugin {
 /** Names of the engine's own drivers, and of ours. */
 const taken = ['bridge', 'host', 'ipvlan', 'macvlan', 'none', 'null', 'overlay', 'default', 'swarm', 'vxlan']
 
-/** The plugin that `--driver PATH[:NAME]` names. Throws a LabError with the way to mend it. */
+/** The plugin that `--driver PATH[:NAME]` names. Throws a LabError that says what to do. */
 export function pluginNamed(word: string): Plugin {
   const [, given = '', as] = /^(.*?)(?::([^/]*))?$/.exec(word) ?? []
   const path = resolve(given)

@@ -4,6 +4,7 @@
  */
 import { createWriteStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
 import { explain, LabError } from '../../provision/process/errors.ts'
 import { type JUnitCase, junitXml } from '../../scenarios/report/junit-xml.ts'
@@ -95,8 +96,8 @@ async function performed({ title, run }: Part, folder: string): Promise<Outcome>
 function logger(file: string): Log {
   return async ([command = '', ...args], env = {}) => {
     const child = execa(command, args, { reject: false, all: true, env, stdin: 'ignore' })
-    child.all?.pipe(createWriteStream(file, { flags: 'a' }))
-    const result = await child
+    const written = pipeline(child.all, createWriteStream(file, { flags: 'a' }))
+    const [result] = await Promise.all([child, written])
     if (!result.failed) return result.all
     throw new LabError(`${[command, ...args].join(' ')}: ${(result.shortMessage ?? '').split('\n')[0]}`, {
       cause: result,

@@ -5,7 +5,7 @@ import type { Import } from './imports.ts'
 import type { packagesOf, Room } from './rooms.ts'
 
 export type Breach = {
-  /** `driver/verbs → driver/loops/kit`; what a list of breaches that are not mended yet names. */
+  /** `driver/verbs → driver/loops/kit`; what a list of breaches that are not repaired yet names. */
   arrow: string
   message: string
 }

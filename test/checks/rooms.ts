@@ -15,7 +15,14 @@ export type Room = {
   why: string
 }
 
-const anyLoop = ['driver/core/**', 'driver/log.ts', 'driver/store', 'driver/kernel', 'driver/engine']
+const anyLoop = [
+  'driver/core/**',
+  'driver/log.ts',
+  'driver/within.ts',
+  'driver/store',
+  'driver/kernel',
+  'driver/engine',
+]
 const backend = [
   ...['provision/process', 'provision/lab', 'provision/ssh', 'provision/images', 'provision/cli/progress.ts'],
   'provision/backends',
@@ -26,6 +33,7 @@ export const rooms: readonly Room[] = [
   { room: 'driver/sockets.ts', imports: [], why: 'constants' },
   { room: 'driver/run-folder.ts', imports: [], why: 'one system call' },
   { room: 'driver/log.ts', imports: [], why: 'the type of a logger' },
+  { room: 'driver/within.ts', imports: [], packages: [], why: 'one timer' },
   {
     room: 'driver/unix-http.ts',
     imports: [],
@@ -70,17 +78,17 @@ export const rooms: readonly Room[] = [
   },
   {
     room: 'driver/store',
-    imports: ['driver/core/**', 'driver/log.ts'],
+    imports: ['driver/core/**', 'driver/log.ts', 'driver/within.ts'],
     why: 'the store knows neither Docker, the kernel nor DNS',
   },
   {
     room: 'driver/store/consul',
-    imports: ['driver/core/**', 'driver/log.ts', 'driver/store'],
+    imports: ['driver/core/**', 'driver/log.ts', 'driver/within.ts', 'driver/store'],
     why: 'the store knows neither Docker, the kernel nor DNS',
   },
   {
     room: 'driver/verbs',
-    imports: ['driver/core/**', 'driver/log.ts', 'driver/store'],
+    imports: ['driver/core/**', 'driver/log.ts', 'driver/within.ts', 'driver/store'],
     why: 'verbs write to the store; dockerd waits for them with locks held, so that they never call Docker; loops do the rest',
   },
   {
@@ -99,46 +107,11 @@ export const rooms: readonly Room[] = [
     imports: anyLoop,
     why: 'what all loops share depends on no loop, and loops never import verbs',
   },
-  {
-    room: 'driver/loops/datapath',
-    imports: [...anyLoop, 'driver/loops/kit'],
+  ...['datapath', 'endpoints', 'addresses', 'networks', 'names', 'host', 'filter', 'tunnels'].map((loop) => ({
+    room: `driver/loops/${loop}`,
+    imports: [...anyLoop, 'driver/loops/kit', ...(loop === 'names' ? ['driver/dns'] : [])],
     why: 'a loop never imports a verb or another loop',
-  },
-  {
-    room: 'driver/loops/endpoints',
-    imports: [...anyLoop, 'driver/loops/kit'],
-    why: 'a loop never imports a verb or another loop',
-  },
-  {
-    room: 'driver/loops/addresses',
-    imports: [...anyLoop, 'driver/loops/kit'],
-    why: 'a loop never imports a verb or another loop',
-  },
-  {
-    room: 'driver/loops/networks',
-    imports: [...anyLoop, 'driver/loops/kit'],
-    why: 'a loop never imports a verb or another loop',
-  },
-  {
-    room: 'driver/loops/names',
-    imports: [...anyLoop, 'driver/loops/kit', 'driver/dns'],
-    why: 'a loop never imports a verb or another loop',
-  },
-  {
-    room: 'driver/loops/host',
-    imports: [...anyLoop, 'driver/loops/kit'],
-    why: 'a loop never imports a verb or another loop',
-  },
-  {
-    room: 'driver/loops/filter',
-    imports: [...anyLoop, 'driver/loops/kit'],
-    why: 'a loop never imports a verb or another loop',
-  },
-  {
-    room: 'driver/loops/tunnels',
-    imports: [...anyLoop, 'driver/loops/kit'],
-    why: 'a loop never imports a verb or another loop',
-  },
+  })),
   {
     room: 'driver/control',
     imports: [
@@ -315,16 +288,11 @@ export const rooms: readonly Room[] = [
     imports: ['scenarios/walkthrough/page', 'scenarios/kit', 'scenarios/subjects', 'provision/lab'],
     why: 'a scenario uses the kit, and no scenario uses another',
   },
-  {
-    room: 'scenarios/conformance',
+  ...['conformance', 'overlay'].map((folder) => ({
+    room: `scenarios/${folder}`,
     imports: ['scenarios/kit', 'scenarios/subjects', 'provision/lab'],
     why: 'a scenario uses the kit, and no scenario uses another',
-  },
-  {
-    room: 'scenarios/overlay',
-    imports: ['scenarios/kit', 'scenarios/subjects', 'provision/lab'],
-    why: 'a scenario uses the kit, and no scenario uses another',
-  },
+  })),
   { room: 'scenarios/faults/random.ts', imports: [], why: 'arithmetic' },
   {
     room: 'scenarios/faults',

@@ -2,20 +2,16 @@
  * `npm run scenarios -- --driver`: another driver beside ours, the exit code, and a plugin that does not
  * start.
  */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
+import { temporaryFolder } from '../fixtures/temporary-folder.ts'
 import { remains, start } from './machine.ts'
 
 const name = 'tdriver'
 const page = readFileSync(new URL('../../docs/own-driver.md', import.meta.url), 'utf8')
 
-let folder: string
-beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'own-driver-'))
-})
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder(afterAll)
 
 async function scenarios(...args: string[]) {
   const { child, ended, soFar } = start('scenarios/main.ts', '--lab', name, ...args)

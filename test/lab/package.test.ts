@@ -1,28 +1,26 @@
 /**
  * The package for other repositories: an example outside of the tree runs from the tarball of `npm pack`.
  */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { temporaryFolder } from '../fixtures/temporary-folder.ts'
 import { remains } from './machine.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const example = join(root, 'docs/examples/own-project')
 const name = 'tpackage'
 
-let project: string
+const project = temporaryFolder(afterAll)
 beforeAll(async () => {
-  project = mkdtempSync(join(tmpdir(), 'own-project-'))
   cpSync(example, project, { recursive: true })
   writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
   const { stdout } = await execa('npm', ['pack', '--silent', '--pack-destination', project], { cwd: root })
   const flags = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error']
   await execa('npm', ['install', ...flags, join(project, stdout.trim())], { cwd: project })
 })
-afterAll(() => rmSync(project, { recursive: true }))
 
 const scenarios = (...args: string[]) =>
   execa('npx', ['multihost-lab', 'scenarios', '.', '--lab', name, ...args], {

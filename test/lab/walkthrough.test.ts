@@ -2,18 +2,17 @@
  * The walkthrough on a page that is broken: the run fails with exit code 1 and the line in the page. The
  * containers and networks that the run made before are removed before other files run.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Event } from '../../scenarios/record/events.ts'
+import { temporaryFolder } from '../fixtures/temporary-folder.ts'
 import { start } from './machine.ts'
 import { bringUpSharedLab, sharedLab } from './shared-lab.ts'
 
 beforeAll(bringUpSharedLab)
 
-const folder = mkdtempSync(join(tmpdir(), 'walkthrough-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder(afterAll)
 
 const page = readFileSync(new URL('../../docs/walkthrough.md', import.meta.url), 'utf8')
 const lineOf = (text: string, part: string) => text.slice(0, text.indexOf(part)).split('\n').length

@@ -259,11 +259,11 @@ function checkLease(
   if (isIdle(value) && snapshot.hosts.has(value.host)) return []
   const named = [value.endpoint?.slice(0, 12), value.service].filter((it) => it !== undefined).join(' and ')
   const found = named === '' ? nothing : `${named}, not with this address or not there`
-  const mended: Change[] =
+  const repaired: Change[] =
     isBound || isKept
       ? [{ op: 'update', table: 'addresses', key, value: trimmed(value, isBound, isKept), index }]
       : remove
-  const more = value.host === host ? { repair: mended } : { hint: `${repairHint} on ${value.host}` }
+  const more = value.host === host ? { repair: repaired } : { hint: `${repairHint} on ${value.host}` }
   return [differs(object, 'an endpoint or a service that has it', found, more)]
 }
 

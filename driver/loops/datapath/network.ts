@@ -430,7 +430,7 @@ function logChange(state: State, ops: readonly Op[], reasons: readonly string[],
   if (ops.length === 0) return
   const { network, log } = state.options
   const fields = { network, namespace: state.namespace, reasons: first(reasons), ops: first(ops.map(showOp)) }
-  if (wasRight) log.warn(fields, 'datapath was altered, mended')
+  if (wasRight) log.warn(fields, 'datapath was altered, repaired')
   else log.info(fields, 'datapath changed')
 }
 

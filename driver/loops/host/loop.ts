@@ -8,6 +8,7 @@
  * networks in its engine.
  */
 import { isDeepStrictEqual } from 'node:util'
+import { type AskedOnce, askedOnce } from '../../core/asked-once.ts'
 import { defined } from '../../core/defined.ts'
 import { mayMeetEngines } from '../../core/pools.ts'
 import { addReplica } from '../../core/record-changes.ts'
@@ -28,6 +29,7 @@ import type { Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 import type { ChangedKey, Store } from '../../store/store.ts'
 import { splitIntoCommits } from '../../store/transaction-limits.ts'
+import { within } from '../../within.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import type { HostClaim } from './claim.ts'
 import { createGatewayBridge, type GatewayBridge, type GatewayBridgeOptions } from './gateway-bridge.ts'
@@ -71,7 +73,7 @@ export function startHost(options: HostOptions): HostLoop {
   const { store, engine, host, claim, blank, tunnel, log, everyMs, onRun } = options
   let last = networksHere(store.snapshot(), host) ?? (options.replicas?.size ? options.replicas : undefined)
   const known = rememberPools(engine)
-  const vxlans = rememberVxlans(options.foreignVxlans)
+  const vxlans = askedOnce(async () => publishedVxlans(await options.foreignVxlans()))
   const mayClash = (): boolean => mayMeetEngines(store.snapshot().pools.keys(), known.pools())
   const bridge = createGatewayBridge({ engine, log, mayClash, graceMs: everyMs })
   const work = async ({ poke }: Loop): Promise<void> => {
@@ -130,11 +132,11 @@ export function startHost(options: HostOptions): HostLoop {
 /** What cannot be read is as before. */
 async function machineFacts(
   { routes, resolvers }: HostOptions,
-  vxlans: ReturnType<typeof rememberVxlans>,
+  vxlans: AskedOnce<ForeignVxlan[]>,
 ): Promise<Partial<HostRecord>> {
   return defined({
     routes: await routes().then(publishedRoutes, () => undefined),
-    foreignVxlans: await vxlans.now(),
+    foreignVxlans: await vxlans.get().catch(() => undefined),
     resolvers: await resolvers(),
   })
 }
@@ -169,34 +171,6 @@ function rememberPools(engine: HostOptions['engine']) {
       pools = undefined
     },
   }
-}
-
-/** Asked for once, until the host's links change. Where they are not known, the record keeps its earlier ones. */
-function rememberVxlans(find: HostOptions['foreignVxlans']) {
-  let known: ForeignVxlan[] | undefined
-  let isKnown = false
-  return {
-    async now(): Promise<ForeignVxlan[] | undefined> {
-      if (isKnown) return known
-      isKnown = true
-      const found = await find().catch(() => undefined)
-      if (found === undefined) isKnown = false
-      else known = publishedVxlans(found)
-      return known
-    },
-    forget() {
-      isKnown = false
-    },
-  }
-}
-
-/** Undefined when the time is over first. */
-function within<T>(work: Promise<T>, ms: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined
-  const bound = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, ms, undefined)
-  })
-  return Promise.race([work, bound]).finally(() => clearTimeout(timer))
 }
 
 function isOwn(changed: ChangedKey, host: HostName): boolean {

@@ -3,7 +3,7 @@
  *
  * A full look follows every connection. It finds the changes whose events the driver missed.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Engine, EngineEvent } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
 
@@ -42,7 +42,7 @@ export function followEvents({ engine, onGap, onEvent, log, pauseMs = 500 }: Eve
         complained = true
       })
       // Aborted while it sleeps: the loop ends.
-      await sleep(pauseMs, undefined, { signal: stop.signal }).catch(() => undefined)
+      await delay(pauseMs, undefined, { signal: stop.signal }).catch(() => undefined)
     }
   }
   const running = forever()

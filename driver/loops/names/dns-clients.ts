@@ -14,7 +14,6 @@
  * engine is asked beside. A look asks for the bridges that events or unknown clients tell of, and for
  * docker_gwbridge, which has no events: a host may have hundreds of bridges.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { contains, isCidr } from '../../core/ip.ts'
 import { type Link, linkedZones, linksOn } from '../../core/links.ts'
 import { type Zone, zoneOf } from '../../core/names.ts'
@@ -24,6 +23,7 @@ import type { View } from '../../dns/lookup.ts'
 import type { Engine, EngineNetwork } from '../../engine/engine.ts'
 import { ownInterfaces } from '../../kernel/own-interfaces.ts'
 import type { Store } from '../../store/store.ts'
+import { within } from '../../within.ts'
 import type { ClientNetworks } from './client-networks.ts'
 
 export interface DnsClients {
@@ -120,7 +120,7 @@ async function viewOf(state: ClientsState, address: Ip): Promise<View | undefine
   if (!isKnown && state.changed !== 'any') state.changed.addresses.add(address)
   if (state.isStale || !isKnown) {
     const looked = lookAgain(state)
-    if (state.isDoubtful || !isKnown) await Promise.race([looked, delay(waitMs, undefined, { ref: false })])
+    if (state.isDoubtful || !isKnown) await within(looked, waitMs)
   }
   const container = containerAt(state, address)
   if (container === undefined) {

@@ -186,7 +186,7 @@ async function work(state: NamesState): Promise<void> {
   for (const id of state.uninspected) state.inspections.inspect(id)
   state.uninspected.clear()
   // Known containers can be repaired while the engine is away.
-  if (state.due.size > 0) mendAll(state)
+  if (state.due.size > 0) writeDueFiles(state)
   if (state.wasInDoubt || state.files.needLooks()) state.loop.pokeAfter(unwatchedEveryMs)
   if (!state.lookAtAll) return
   const known = state.files.ids()
@@ -197,20 +197,20 @@ async function work(state: NamesState): Promise<void> {
   for (const id of running) state.inspections.inspect(id)
 }
 
-function mendAll(state: NamesState): void {
+function writeDueFiles(state: NamesState): void {
   const networks = networksByContainer(state.options.store.snapshot(), state.options.host)
   state.members = containersByNetwork(networks)
   const began = performance.now()
   for (const id of [...state.due]) {
     state.due.delete(id)
-    mend(state, id, networks.get(id) ?? [])
+    writeDueFile(state, id, networks.get(id) ?? [])
   }
   const ended = performance.now()
   // A look at one file is short, and leaves the rest of a long writing as it is.
   state.restUntil = Math.max(state.restUntil, ended + (ended - began) * (1 / changesShare - 1))
 }
 
-function mend(state: NamesState, id: string, networks: readonly NetworkId[]): void {
+function writeDueFile(state: NamesState, id: string, networks: readonly NetworkId[]): void {
   const { files, inspections } = state
   if (!files.knows(id)) {
     if (!inspections.isInspecting(id)) inspections.inspect(id)

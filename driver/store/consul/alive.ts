@@ -5,9 +5,10 @@
  * deletes no record. Sessions have no lock delay, so that a driver that starts again has its key at once.
  * Source: Consul's documentation of sessions, "lock-delay".
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { defined } from '../../core/defined.ts'
 import { DriverError } from '../../core/errors.ts'
+import { jsonIn } from '../../core/json.ts'
 import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, HostRecord, Ip } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
@@ -101,7 +102,7 @@ export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: A
         if (held?.session !== undefined && held.session !== session)
           return { held: false, by: { host, session: held.session, ...readAnnouncement(held.text) } }
         // The holder has given the key up since.
-        if (attempt < maxAttempts) await sleep(pauseMs)
+        if (attempt < maxAttempts) await delay(pauseMs)
       }
       throw new DriverError(
         'unavailable',
@@ -137,16 +138,7 @@ export function keysIn(items: readonly Item[], prefix: string): Omit<Liveness, '
 
 /** The value of a key `alive/<host>`. Id and VTEP are absent where a person has written another value. */
 export function readAnnouncement(text: string): Partial<Announcement> {
-  const { id, vtep } = jsonIn(text)
+  const { id, vtep } = Object(jsonIn(text)) as Record<string, unknown>
   const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
   return defined({ id: textOf(id), vtep: textOf(vtep) })
-}
-
-function jsonIn(text: string): { id?: unknown; vtep?: unknown } {
-  try {
-    return Object(JSON.parse(text))
-  } catch {
-    // Written by hand: the session alone tells of the holder.
-    return {}
-  }
 }

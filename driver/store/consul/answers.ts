@@ -2,6 +2,7 @@
  * What Consul's answers say. A status of 200 alone proves nothing: a proxy or a web firewall may answer in
  * Consul's place, and what it answers must not pass for a commit, or for an empty store. Pure.
  */
+import { jsonIn } from '../../core/json.ts'
 import type { Failure } from './failures.ts'
 
 export interface Item {
@@ -69,15 +70,6 @@ export function hasSessionIn(body: string): boolean {
 function listIn<T>(value: T, answer: unknown = value): unknown[] {
   if (!Array.isArray(value)) throw notConsul(answer)
   return value
-}
-
-function jsonIn(body: string): unknown {
-  try {
-    return JSON.parse(body)
-  } catch {
-    // The caller says what the body is.
-    return undefined
-  }
 }
 
 export function notConsul(answer: unknown): Failure {

@@ -15,6 +15,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import * as z from 'zod'
+import { jsonIn } from '../../core/json.ts'
 
 export interface LogItem {
   path: string
@@ -389,12 +390,10 @@ function known(before: KnownEntry | undefined, item: LogItem): KnownEntry {
   return before?.item.index === item.index ? before : { item, entry: read(item) }
 }
 
+/** Undefined for an entry by hand or of an unknown version: the caller reads everything instead. */
 function read({ index, text }: LogItem): ReadEntry {
-  try {
-    const { next, asks, changes } = format.parse(JSON.parse(text))
-    return { index, next, asks, changes: changes.map(([path, value]) => ({ path, value })) }
-  } catch {
-    // Written by hand or by an unknown version: the caller reads everything instead.
-    return undefined
-  }
+  const { data } = format.safeParse(jsonIn(text))
+  if (data === undefined) return undefined
+  const { next, asks, changes } = data
+  return { index, next, asks, changes: changes.map(([path, value]) => ({ path, value })) }
 }

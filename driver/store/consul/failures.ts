@@ -51,14 +51,14 @@ const meanings: readonly Meaning[] = [
     hint: ({ servers: [server] }) => {
       const host = server === undefined ? '' : bareHost(server)
       const flag = isIP(host) === 0 ? '-additional-dnsname' : '-additional-ipaddress'
-      return `make it anew with: consul tls cert create -server ${flag}=${host}; or write a host of the certificate into --kv-store`
+      return `make a new one with: consul tls cert create -server ${flag}=${host}; or write a host of the certificate into --kv-store`
     },
   },
   {
     words: /CERT_HAS_EXPIRED/,
     says: (where, said) => `the certificate of Consul at ${where} has ended, or its authority's: ${said}`,
     hint: () =>
-      'make it anew with: consul tls cert create -server -days=365, with the addresses that it had; or set this host’s clock, if that is ahead',
+      'make a new one with: consul tls cert create -server -days=365, with the addresses that it had; or set this host’s clock, if that is ahead',
   },
   {
     words: /CERT_NOT_YET_VALID/,
@@ -70,7 +70,7 @@ const meanings: readonly Meaning[] = [
     words: /alert certificate expired/i,
     says: (where, said) => `Consul at ${where} does not accept this host's certificate: ${said}`,
     hint: () =>
-      'make the certificate of --kv-cert-file anew, or set the clock of Consul’s host if that is wrong',
+      'make a new certificate for --kv-cert-file, or set the clock of Consul’s host if that is wrong',
   },
   {
     // RFC 8446 §6.2: the server ends the handshake by an alert, with 1.3 also after this side's part of it.

@@ -11,8 +11,9 @@
  * writes how far it knew the store of before. A host that knew it for longer puts back what is later.
  */
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { DriverError, isCode } from '../../core/errors.ts'
+import { jsonIn } from '../../core/json.ts'
 import type { HostName, Snapshot } from '../../core/records.ts'
 import { keysIn, recordName, tables } from '../../core/snapshot.ts'
 import type { Log } from '../../log.ts'
@@ -269,7 +270,7 @@ async function repair(
   if (isFromDisk && verdict.repaired) await othersFinish(on, cluster, found)
   const past: Past = { known, order: orderOf(known, cluster), isFromDisk }
   const own = await putBack(on, cluster, past, ownChanges)
-  await sleep(Math.random() * on.pauseMs, undefined, { signal: on.signal })
+  await delay(Math.random() * on.pauseMs, undefined, { signal: on.signal })
   const others = await putBack(on, cluster, past, othersChanges)
   log.warn({ own: own.count, others: others.count }, 'records were put back')
   await finish(on, past, cluster, others.found)
@@ -326,7 +327,7 @@ async function othersFinish(on: Reader, { restored = '' }: Cluster, found: Sorte
   let { repairs } = found
   let most = found.records.length
   for (let pauses = 0; repairs.has(restored) && pauses < stoppedAfterPauses; ) {
-    await sleep(on.pauseMs, undefined, { signal: on.signal })
+    await delay(on.pauseMs, undefined, { signal: on.signal })
     const now = await list(on)
     repairs = now.repairs
     pauses = now.records.length > most ? 0 : pauses + 1
@@ -398,13 +399,9 @@ function restartRepair(): DriverError {
   return new DriverError('unavailable', 'the store changed while this host put its records back')
 }
 
+/** A value without JSON was written by hand: it is not overwritten, and named as unreadable. */
 function presentIn({ table, key, index, text }: SortedItems['records'][number]): Present {
-  try {
-    return { table, key, index, value: JSON.parse(text) }
-  } catch {
-    // Written by hand: it is not overwritten, and named as unreadable.
-    return { table, key, index, value: undefined }
-  }
+  return { table, key, index, value: jsonIn(text) }
 }
 
 function createStep(key: string, value: object): TxnStep {

@@ -3,7 +3,7 @@
  * than the log keeps its segments. Nothing of it counts before the read has come: it may be of a store that
  * has lost records, or of another one.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { continuationIn, newestIn } from './change-log.ts'
 import type { Listing } from './client.ts'
 import { type LogReader, listLog, listSegment, type Position, withoutPrefix } from './log-lists.ts'
@@ -43,7 +43,7 @@ async function hold(
     } catch {
       // Consul does not answer: the client has recorded the failure.
       at = { ...at, index: 0 }
-      await sleep(againMs, undefined, { signal }).catch(() => 'stopped')
+      await delay(againMs, undefined, { signal }).catch(() => 'stopped')
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
  * A commit's changes, checked, in two forms: the operations for Consul, and the records after the commit.
  */
-import { DriverError } from '../../core/errors.ts'
+import { DriverError, messageOf } from '../../core/errors.ts'
 import type { Change } from '../../core/records.ts'
 import { checkRecord } from '../schemas.ts'
 import type { ChangedKey, ConflictCause } from '../store.ts'
@@ -86,7 +86,6 @@ function textOf(change: Change): string | undefined {
   try {
     return JSON.stringify(checkRecord(change.table, change.key, JSON.parse(JSON.stringify(change.value))))
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new DriverError('internal', `not written: ${reason}`, { cause: error })
+    throw new DriverError('internal', `not written: ${messageOf(error)}`, { cause: error })
   }
 }

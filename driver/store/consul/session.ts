@@ -4,7 +4,8 @@
  * It is renewed at two thirds of its TTL, soon again after a failure, and created again when Consul has lost
  * it. Consul may keep a session for twice its TTL, so a dead host counts as dead after 15 to 30 s.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { within } from '../../within.ts'
 import type { ConsulClient } from './client.ts'
 
 export interface SessionKeeper {
@@ -90,7 +91,7 @@ export function createSessionKeeper(client: Sessions, options: SessionOptions): 
     async close() {
       stop.abort()
       if (id === undefined || hasFailed) return
-      await Promise.race([end(client, id), sleep(endsWithinMs, undefined, { ref: false })])
+      await within(end(client, id), endsWithinMs)
     },
   }
 }
@@ -110,7 +111,7 @@ function end(client: Sessions, id: string): Promise<unknown> {
 async function repeat(run: () => Promise<number>, firstPauseMs: number, signal: AbortSignal): Promise<void> {
   let pauseMs = firstPauseMs
   while (!signal.aborted) {
-    await sleep(pauseMs, undefined, { signal, ref: false }).catch(() => 'stopped')
+    await delay(pauseMs, undefined, { signal, ref: false }).catch(() => 'stopped')
     if (!signal.aborted) pauseMs = await run()
   }
 }

@@ -12,7 +12,7 @@
  * the limit has passed as well, and is repeated on another connection. With a limit of 4 s an answer arrives
  * 3 s after healing at the latest.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { isCode } from '../../core/errors.ts'
 import type { HostName } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
@@ -86,7 +86,7 @@ export async function follow(on: Following): Promise<void> {
       if (!isCode(error, 'unavailable')) watch.at = undefined
       on.connected(false)
       on.log.debug({ err: error }, 'the watch failed and is repeated')
-      await sleep(backoffMs, undefined, { signal: on.signal }).catch(() => 'aborted')
+      await delay(backoffMs, undefined, { signal: on.signal }).catch(() => 'aborted')
       backoffMs = Math.min(backoffMs * 2, maxBackoffMs)
     }
   }
@@ -123,7 +123,7 @@ async function followOnce(on: Following, watch: Watch, works: () => void): Promi
 /** Reads everything, and what others have committed meanwhile. */
 async function closeGap(on: Following, watch: Watch): Promise<void> {
   const pauseMs = watch.pausesUntil - performance.now()
-  if (pauseMs > 0) await sleep(pauseMs, undefined, { signal: on.signal })
+  if (pauseMs > 0) await delay(pauseMs, undefined, { signal: on.signal })
   const { listings, stop } = await holdLog(on)
   await on.readAll().finally(stop)
   watch.failure = undefined

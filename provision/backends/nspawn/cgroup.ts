@@ -16,6 +16,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { killAll } from '../../process/kill.ts'
+import { unlessGone } from '../../process/unless-gone.ts'
 import { until } from '../../process/until.ts'
 
 const mountPoint = '/sys/fs/cgroup'
@@ -106,13 +107,3 @@ const lines = (file: string): string[] =>
   unlessGone(() => readFileSync(file, 'utf8'))
     ?.split('\n')
     .filter(Boolean) ?? []
-
-/** Undefined for a group that Docker or systemd removed meanwhile (its file says ENODEV when it was open). */
-function unlessGone<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch (error) {
-    if (['ENOENT', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
-  }
-}

@@ -60,7 +60,7 @@ const machine: readonly Check[] = [
       if (trouble === undefined) return { found: mirror }
       return {
         problem: `${mirror} does not answer: ${trouble}`,
-        remedy: 'mend the network or the proxy of apt, or name another mirror: MULTIHOST_MIRROR',
+        remedy: 'repair the network or the proxy of apt, or name another mirror: MULTIHOST_MIRROR',
         warning: isCached(defaultEngine), // a lab can be made without a build
       }
     },

@@ -22,7 +22,7 @@ import {
 import { dirname, join } from 'node:path'
 import type { Image } from '../../images/host-image.ts'
 import { hostsFileLines, type Lab } from '../../lab/definition.ts'
-import { LabError } from '../../process/errors.ts'
+import { LabError, messageOf } from '../../process/errors.ts'
 import { checkInterrupted } from '../../process/interruption.ts'
 import { run } from '../../process/run.ts'
 import { poll } from '../../process/until.ts'
@@ -258,7 +258,7 @@ async function untilAnswers(
     try {
       return await connectMachine(lab, name, keys)
     } catch (error) {
-      last = error instanceof Error ? error.message : String(error)
+      last = messageOf(error)
       return undefined
     }
   }

@@ -11,6 +11,7 @@ import { readdirSync } from 'node:fs'
 import { type Lab, namesOf, prefixLength } from '../../lab/definition.ts'
 import { killAll } from '../../process/kill.ts'
 import { run } from '../../process/run.ts'
+import { unlessGone } from '../../process/unless-gone.ts'
 import { labPaths } from './paths.ts'
 
 export const bridge = 'br-lab'
@@ -75,12 +76,7 @@ async function makeSwitch(namespace: string): Promise<void> {
 }
 
 function namespaces(): Set<string> {
-  try {
-    return new Set(readdirSync('/run/netns'))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Set()
-    throw error
-  }
+  return new Set(unlessGone(() => readdirSync('/run/netns')))
 }
 
 async function processesIn(namespace: string): Promise<number[]> {

@@ -20,7 +20,9 @@ import { dirname, join } from 'node:path'
 import type { Programs } from '../../images/programs.ts'
 import type { Lab } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
+import { jsonIn } from '../../process/json.ts'
 import { labCommand } from '../../process/lab-command.ts'
+import { unlessGone } from '../../process/unless-gone.ts'
 import { diskRoot, labPaths, runRoot } from './paths.ts'
 
 export interface LabRecord {
@@ -51,26 +53,13 @@ export interface Owner {
 
 export function readRecord(lab: string): LabRecord | undefined {
   const file = labPaths(lab).record
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-  const record = json(text)
+  const text = unlessGone(() => readFileSync(file, 'utf8'))
+  if (text === undefined) return undefined
+  const record = jsonIn(text)
   if (isRecord(record)) return record
   throw new LabError(`${file} is not a record of a lab`, {
     hint: 'another program, or another version of this one, wrote it: look at it, and remove it yourself',
   })
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** A record is written as a whole or not at all, so its fields are enough to recognize it. */
@@ -118,12 +107,7 @@ export function removeRecord(lab: string): void {
 
 /** Names of all labs that have a record. */
 export function recordedLabs(): string[] {
-  try {
-    return readdirSync(runRoot).filter((lab) => existsSync(labPaths(lab).record))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
+  return (unlessGone(() => readdirSync(runRoot)) ?? []).filter((lab) => existsSync(labPaths(lab).record))
 }
 
 /** The record of a lab that must be up. */

@@ -8,6 +8,7 @@ import { freemem, homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { type Lab, namesOf } from '../../lab/definition.ts'
+import { unlessGone } from '../../process/unless-gone.ts'
 import { type Check, disk } from '../checks.ts'
 import type { Interface } from '../foreign-networks.ts'
 import { machinesIn } from './answers.ts'
@@ -168,11 +169,4 @@ async function wordsOf(file: string, ...args: string[]): Promise<string | undefi
   return failed ? undefined : stdout
 }
 
-function fileText(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-}
+const fileText = (path: string): string | undefined => unlessGone(() => readFileSync(path, 'utf8'))

@@ -77,7 +77,7 @@ module MultihostLab
       end
       return if done
 
-      raise Problem, "the machines are up, but the lab was not provisioned (see above). Once that is mended: " \
+      raise Problem, "the machines are up, but the lab was not provisioned (see above). Once that is repaired: " \
                      "vagrant provision"
     end
 

@@ -2,18 +2,17 @@
  * vitest as the runner's child, with a real process group.
  */
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, test } from 'vitest'
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 import { until } from '../../fixtures/until.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
-let folder: string
+const folder = temporaryFolder(afterAll)
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'endless-'))
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
   const endless = `import { test } from 'vitest'\ntest('endless', () => new Promise(() => {}))\n`
   writeFileSync(join(folder, 'endless.scenario.ts'), endless)
@@ -21,7 +20,6 @@ beforeAll(() => {
     await runVitest({ files: ['endless.scenario.ts'], environment: {}, pattern: undefined, bail: false })`
   writeFileSync(join(folder, 'runner.mts'), runner)
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 
 test('vitest and its workers end when the runner is killed', async () => {
   const env = { ...process.env, MULTIHOST_FOLDER: `${folder}/`, MULTIHOST_REPORT: folder, VITEST: '' }

@@ -1,11 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { junit, perform, timesTable } from '../../acceptance/report.ts'
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
 test('a part that fails ends the run: its last words are kept, and the parts after it are not run', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-acceptance-'))
+  const folder = temporaryFolder()
   const ran: string[] = []
   const part = (title: string, line: string) => ({
     title,
@@ -15,21 +15,17 @@ test('a part that fails ends the run: its last words are kept, and the parts aft
       await log(['sh', '-c', line])
     },
   })
-  try {
-    const outcomes = await perform(
-      [part('good', 'echo fine'), part('bad', 'echo why; exit 3'), part('late', 'true')],
-      folder,
-    )
-    expect(ran).toEqual(['good', 'bad'])
-    expect(
-      outcomes.map(({ failure, skipped }) => (skipped ? 'skipped' : failure ? 'failed' : 'passed')),
-    ).toEqual(['passed', 'failed', 'skipped'])
-    expect(outcomes[1]?.failure).toContain('exit code 3')
-    expect(outcomes[1]?.failure).toContain('why')
-    expect(readFileSync(join(folder, 'good.log'), 'utf8')).toBe('fine\n')
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  const outcomes = await perform(
+    [part('good', 'echo fine'), part('bad', 'echo why; exit 3'), part('late', 'true')],
+    folder,
+  )
+  expect(ran).toEqual(['good', 'bad'])
+  expect(
+    outcomes.map(({ failure, skipped }) => (skipped ? 'skipped' : failure ? 'failed' : 'passed')),
+  ).toEqual(['passed', 'failed', 'skipped'])
+  expect(outcomes[1]?.failure).toContain('exit code 3')
+  expect(outcomes[1]?.failure).toContain('why')
+  expect(readFileSync(join(folder, 'good.log'), 'utf8')).toBe('fine\n')
 })
 
 const outcomes = [

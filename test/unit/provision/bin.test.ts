@@ -1,13 +1,12 @@
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
-const folder = realpathSync(mkdtempSync(join(tmpdir(), 'bin-')))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder(afterAll)
 
 /** Vagrant's folder, as bin.mjs passes it on in a checkout or a package at `path`. */
 function vagrantFolder(path: string, env: NodeJS.ProcessEnv = {}): string {

@@ -1,26 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { compiled } from '../../../provision/compiled.mjs'
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
 let root = ''
 beforeEach(() => {
-  root = `${realpathSync(mkdtempSync(join(tmpdir(), 'compiled-')))}/`
+  root = `${temporaryFolder()}/`
 })
-afterEach(() => rmSync(root, { recursive: true, force: true }))
 
 const put = (file: string, text: string) => {
   mkdirSync(join(root, file, '..'), { recursive: true })

@@ -8,7 +8,6 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -16,10 +15,10 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 import { until } from '../../fixtures/until.ts'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -28,7 +27,7 @@ let lock: string
 let started: ChildProcess | undefined
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'start-'))
+  folder = temporaryFolder()
   lock = join(folder, '.npm-ci.lock')
   mkdirSync(join(folder, 'provision/process'), { recursive: true })
   mkdirSync(join(folder, 'bin'))
@@ -44,7 +43,6 @@ beforeEach(() => {
 })
 afterEach(() => {
   started?.kill('SIGKILL')
-  rmSync(folder, { recursive: true })
 })
 
 /** Starts main.ts after the shell line. */

@@ -8,7 +8,7 @@ import { root } from '../../../scenarios/record/folder.ts'
 test.each([
   [['--hosts', '1'], 'scenarios on vxlan need two hosts of role docker, and --hosts 1 --consul 1 has 1\n'],
   [['-t', ''], '-t has no value\n'],
-  [[''], 'the first word is empty: a folder or a filter\n  leave it out\n'],
+  [[''], 'the first argument is empty\n  give a folder or a filter, or leave it out\n'],
   [
     ['--on', 'main', '--backend', 'vagrant'],
     '--on names a lab of nspawn hosts; machines of --backend vagrant are used as they are\n',

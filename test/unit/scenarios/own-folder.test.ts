@@ -1,20 +1,18 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { LabError } from '../../../provision/process/errors.ts'
 import { ownFolder, subjectIn } from '../../../scenarios/own-folder.ts'
 import { root } from '../../../scenarios/record/folder.ts'
+import { temporaryFolder } from '../../fixtures/temporary-folder.ts'
 
-let folder: string
+const folder = temporaryFolder(afterAll)
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'own-folder-'))
   for (const name of ['node_modules/kit', 'empty', 'deep']) mkdirSync(join(folder, name), { recursive: true })
   for (const name of ['one', 'deep/two', 'node_modules/kit/three'])
     writeFileSync(join(folder, `${name}.scenario.ts`), '')
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 
 test('a folder has the scenarios below it, without those of its packages', () => {
   expect(ownFolder([folder])).toEqual({
@@ -44,8 +42,8 @@ test('a link to a folder is not followed', () => {
 })
 
 test('an empty word and the folder of this project are no folder of scenarios', () => {
-  expect(() => ownFolder([''])).toThrow('the first word is empty')
-  for (const path of ['.', '/']) expect(() => ownFolder([path])).toThrow('has this project')
+  expect(() => ownFolder([''])).toThrow('the first argument is empty')
+  for (const path of ['.', '/']) expect(() => ownFolder([path])).toThrow('contains this whole project')
 })
 
 test('a folder or a filter without scenarios is refused', () => {
@@ -71,7 +69,7 @@ test.each([
   ['export const subject = 1', 'exports no subject'],
   [
     `export default { name: 'web', role: 'bare', unit: '' }`,
-    'its subject has no steps, mustPass, create, spreads, unit, answers, settled, evidence, lacks, or not in the form',
+    'the subject lacks steps, mustPass, create, spreads, unit, answers, settled, evidence, lacks, or has a value',
   ],
   [`export default { ${whole}, role: 'bear' }`, 'role "bear" is not one of consul, docker, bare'],
   [

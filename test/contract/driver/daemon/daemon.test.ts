@@ -213,7 +213,7 @@ describe.skipIf(!isRoot)('a daemon whose interface is not there', () => {
         30_000,
       )
       const { stdout } = multihost('status', `--control-socket=${control}`)
-      expect(stdout).toMatch(/^state +WAITING: this host takes part in nothing$/m)
+      expect(stdout).toMatch(/^state +WAITING: this host takes no part in the cluster$/m)
       expect(stdout).toContain('no interface is named eth77')
       await expect(callPlugin(socket, 'IpamDriver.RequestPool', {})).rejects.toThrow(/eth77/)
       expect(child.exitCode).toBeNull()

@@ -191,7 +191,7 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     },
   )
 
-  withNft('the filter lets the hosts of the cluster in, is mended, and keeps its counters', async () => {
+  withNft('the filter lets the hosts of the cluster in, is repaired, and keeps its counters', async () => {
     await using bench = await open()
     const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args).stdout
     const filter = { vteps: ['192.168.33.11', '192.168.33.12', 'fd00:33::12'], ports: [4789], vnis: [0, 256] }

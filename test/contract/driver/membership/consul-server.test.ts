@@ -2,9 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -19,19 +18,20 @@ import {
   makeHostToken,
   makeTokens,
   ports,
-  rulesFor,
   untilItLeads,
   versionOf,
   writeConfiguration,
 } from '../../../../driver/membership/consul-server.ts'
 import { storeFacts } from '../../../../driver/membership/gather-store.ts'
+import { rulesFor } from '../../../../driver/membership/token-policies.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import { consulBinary } from '../../../../provision/images/consul.ts'
 import { freePort } from '../../../fixtures/consul.ts'
 import { createNetwork } from '../../../fixtures/store-records.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 
-const base = mkdtempSync(join(tmpdir(), 'multihost-init-'))
+const base = temporaryFolder(afterAll)
 const at = (name: string) => join(base, name)
 let server: ConsulServer
 let agent: ChildProcess
@@ -59,7 +59,6 @@ beforeAll(async () => {
 afterAll(async () => {
   agent.kill('SIGKILL')
   await once(agent, 'exit')
-  rmSync(base, { recursive: true })
 })
 
 async function make(): Promise<void> {
@@ -255,8 +254,8 @@ test('another address or name gets another certificate, and the policy follows t
     )
     return JSON.parse(stdout).Rules
   }
-  expect(await rulesOf('multihost-driver')).toBe(rulesFor('net-9'))
-  expect(await rulesOf('multihost-driver-net-1_example')).toBe(rulesFor('net-9', 'net-1.example'))
+  expect(await rulesOf('multihost-driver')).toBe(rulesFor(['net-9']))
+  expect(await rulesOf('multihost-driver-net-1_example')).toBe(rulesFor(['net-9'], 'net-1.example'))
   server = before
   await make()
   await makeTokens(server)

@@ -1,8 +1,4 @@
-/** The store's facts, and the removal of a host's records, against a real Consul. */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { silentLog } from '../../../../driver/log.ts'
 import { createHostClaim } from '../../../../driver/loops/host/claim.ts'
@@ -12,9 +8,9 @@ import { removeFromStore } from '../../../../driver/membership/removal.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import { startConsul, type TestConsul } from '../../../fixtures/consul.ts'
 import { endpoint, lease, network } from '../../../fixtures/store-records.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'multihost-membership-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder(afterAll)
 
 const ask = (kvStore: string, more: object = {}): Promise<StoreFacts> =>
   storeFacts({ kvStore, tls: {}, stateDir: folder, name: 'net-2', id: undefined, ...more })

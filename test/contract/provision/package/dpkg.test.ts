@@ -4,17 +4,17 @@
  * memory and go with its mount namespace.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join as joinPath } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { contents } from '../../../../provision/package/contents.ts'
 import { controlFiles } from '../../../../provision/package/control.ts'
 import { run } from '../../../../provision/process/run.ts'
 import { timeoutScale } from '../../../../provision/process/timeout-scale.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const timeout = 120_000 * timeoutScale
-const work = mkdtempSync(joinPath(tmpdir(), 'multihost-options-'))
+const work = temporaryFolder(afterAll)
 const parts = {
   bundle: Buffer.from('bundle'),
   node: Buffer.from('#!/bin/sh\n'),
@@ -29,7 +29,6 @@ beforeAll(async () => {
   await pack('1.0.0')
   await pack('1.0.1')
 })
-afterAll(() => rmSync(work, { recursive: true }))
 
 /** `conffile`: the text of an options file that belongs to the package, as up to version 0.1.0. */
 async function pack(version: string, conffile?: string): Promise<void> {

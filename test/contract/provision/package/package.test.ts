@@ -4,15 +4,15 @@
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import packageJson from '../../../../package.json' with { type: 'json' }
 import { buildPackages } from '../../../../provision/package/build.ts'
 import { timeoutScale } from '../../../../provision/process/timeout-scale.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-const work = mkdtempSync(join(tmpdir(), 'multihost-packages-'))
+const work = temporaryFolder(afterAll)
 const architecture = process.arch === 'x64' ? 'amd64' : 'arm64'
 const run = (file: string, ...args: string[]) => execFileSync(file, args, { encoding: 'utf8' })
 const sumOf = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex')
@@ -21,7 +21,6 @@ let first: string[]
 beforeAll(async () => {
   first = await buildPackages({ architecture, out: join(work, 'first'), fast: true })
 }, 300_000 * timeoutScale)
-afterAll(() => rmSync(work, { recursive: true, force: true }))
 
 test('a second build, with another umask, is equal', { timeout: 300_000 * timeoutScale }, async () => {
   const before = process.umask(0o077)

@@ -2,18 +2,18 @@
  * The templates as Debian's Packer reads them, where it is installed. It cannot parse plugins.pkr.hcl and
  * gets the other files alone. A newer Packer would download the plugins first, which no test does.
  */
-import { copyFileSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import ssh2 from 'ssh2'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { keyPair } from '../../../../provision/backends/nspawn/keys.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const templates = fileURLToPath(new URL('../../../../provision/packer', import.meta.url))
 const project = fileURLToPath(new URL('../../../..', import.meta.url))
-const work = mkdtempSync(join(tmpdir(), 'multihost-packer-'))
+const work = temporaryFolder(afterAll)
 const key = join(work, 'key')
 
 async function packer(...args: string[]) {
@@ -33,7 +33,6 @@ beforeAll(() => {
   writeFileSync(join(work, 'box.img'), '')
   writeFileSync(key, keyPair('packer', ssh2.utils).private)
 })
-afterAll(() => rmSync(work, { recursive: true, force: true }))
 
 describe.skipIf(!existsSync('/usr/bin/packer'))("Packer's templates", () => {
   test('are formatted', async () => {

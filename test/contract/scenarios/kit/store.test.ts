@@ -2,16 +2,16 @@
  * How scenarios look into the store, with a real Consul, curl and jq: where there is nothing to be seen, and
  * why.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { storedKeys, storedNetworks } from '../../../../scenarios/kit/store.ts'
 import { startConsul, type TestConsul } from '../../../fixtures/consul.ts'
 import { hostHere } from '../../../fixtures/host-here.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 
-const home = mkdtempSync(join(tmpdir(), 'store-'))
+const home = temporaryFolder(afterAll)
 const curlrc = join(home, '.curlrc')
 let consul: TestConsul
 let token = ''
@@ -27,7 +27,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await consul.stop()
-  rmSync(home, { recursive: true })
 })
 
 /** Commands run as root's on the Consul server: with root's curlrc, which has the token. */

@@ -2,8 +2,7 @@
  * The page in a browser: with scripts off, in light and dark, narrow and wide, everything opened. Of events
  * that are made up, to have something of everything, and of a short run that was recorded on a lab.
  */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -14,15 +13,15 @@ import { reportOf } from '../../../../scenarios/report/model.ts'
 import { writeReport } from '../../../../scenarios/report/write.ts'
 import { type Browser, browser, type OpenPage } from '../../../fixtures/browser.ts'
 import { events } from '../../../fixtures/events.sample.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'report-'))
+const folder = temporaryFolder(afterAll)
 let chromium: Browser
 beforeAll(async () => {
   chromium = await browser()
 })
 afterAll(async () => {
   await chromium[Symbol.asyncDispose]()
-  rmSync(folder, { recursive: true })
 })
 
 interface Report {

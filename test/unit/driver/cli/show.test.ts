@@ -85,7 +85,7 @@ test('names: files that are left alone, networks that only DNS knows, and whethe
              web: hosts file left alone, a file of the user’s is mounted over /etc/hosts"
   `)
   expect(showStatus({ ...status, names: { ...names, dns: { ...dns, lastError: 'taken' } } })).toContain(
-    'DNS NOT on 192.168.33.11:53',
+    'DNS FAILS on 192.168.33.11:53',
   )
 })
 
@@ -107,7 +107,7 @@ test('a host without a store', () => {
     loops      host idle, networks running
     filter     on; refused packets: 3 from outside of the cluster, 0 from hosts by a wrong interface, 0 from this host’s containers and users
     names      in 3 hosts files; DNS is off
-    deferred   1 calls of Docker's, until the store answers
+    deferred   1 calls from Docker wait for the store
 
     no networks
 

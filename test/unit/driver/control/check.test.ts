@@ -1,4 +1,4 @@
-/** Whole drivers over a store and kernels in memory: each plane is broken by hand, found, and mended. */
+/** Whole drivers over a store and kernels in memory: each plane is broken by hand, found, and repaired. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { exitCodeOf, showCheck } from '../../../../driver/cli/check.ts'
 import type { CheckResult } from '../../../../driver/control/check.ts'

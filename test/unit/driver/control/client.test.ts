@@ -1,20 +1,17 @@
-/** How long a command waits for the driver. */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { ask } from '../../../../driver/control/client.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 async function slowDriver(answersAfterMs: number): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-ask-'))
+  const folder = temporaryFolder()
   const server = createServer((_, response) => setTimeout(() => response.end('{}'), answersAfterMs))
   const socket = join(folder, 'control.sock')
   await new Promise<void>((resolve) => server.listen(socket, resolve))
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()
-    rmSync(folder, { recursive: true })
   })
   return socket
 }

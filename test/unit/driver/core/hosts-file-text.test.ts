@@ -119,7 +119,7 @@ describe('a name with capitals', () => {
   })
 })
 
-describe('a block that was cut in half is mended', () => {
+describe('a block that was cut in half is repaired', () => {
   const now = pair('10.0.0.9', 'new')
   const added = '10.0.0.7\t0a1b2c3d4e5f\n1.2.3.4\tmine mine.example\n'
   const whole = `${mergeHostsFile(engine, records)}${added}`

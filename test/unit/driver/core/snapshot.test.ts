@@ -2,14 +2,7 @@ import fc from 'fast-check'
 import { Map as PersistentMap } from 'immutable'
 import { expect, test } from 'vitest'
 import { type IndexKeys, lookUp } from '../../../../driver/core/record-index.ts'
-import type {
-  Endpoint,
-  Lease,
-  Network,
-  Service,
-  Snapshot,
-  Versioned,
-} from '../../../../driver/core/records.ts'
+import type { Endpoint, Network, Service, Snapshot, Versioned } from '../../../../driver/core/records.ts'
 import {
   type AnyDelta,
   applyDeltas,
@@ -30,30 +23,15 @@ import {
   restOf,
   servicesOf,
 } from '../../../../driver/core/snapshot.ts'
+import {
+  endpoint as endpointRecord,
+  lease,
+  network as networkRecord,
+} from '../../../fixtures/store-records.ts'
 
-const network = (id: string, name: string): Network => ({
-  id,
-  name,
-  vni: 256,
-  v4: { cidr: '10.0.0.0/16', gateway: '10.0.255.254', aux: {} },
-  port: 4789,
-  internal: false,
-  options: {},
-  labels: {},
-  createdBy: 'net-1',
-  createdAt: '2025-01-01T00:00:00Z',
-})
-const endpointAt = (of: string, id: string, host: string): Endpoint => ({
-  network: of,
-  id,
-  v4: '10.0.0.2',
-  mac: '02:42:0a:00:00:02',
-  host,
-  vtep: '192.168.33.11',
-  joined: true,
-  aliases: [],
-})
-const lease = (host: string): Lease => ({ host, leasedAt: '2025-01-01T00:00:00Z' })
+const network = (id: string, name: string): Network => networkRecord(id, { name })
+const endpointAt = (of: string, id: string, host: string): Endpoint =>
+  endpointRecord(of, id, { host, joined: true })
 const service = (of: string, name: string): Service => ({ id: 's', network: of, name, v4: '10.0.0.2' })
 
 const put = (of: string, id: string, host: string, index = 1): AnyDelta => ({

@@ -1,16 +1,15 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { crashPoints } from '../../../../driver/daemon/crash-points.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 let folder: string
 let file: string
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'crash-points-'))
+  folder = temporaryFolder()
   file = join(folder, 'at')
 })
-afterEach(() => rmSync(folder, { recursive: true }))
 
 function driver(path: string | undefined = file) {
   const ends: string[] = []

@@ -1,9 +1,3 @@
-/**
- * Whole drivers over a Consul in memory that is restored from an older backup: what changed since the backup
- * is as it was before the restore, and what was removed since does not take its place.
- */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { showCheck } from '../../../../driver/cli/check.ts'
@@ -15,6 +9,7 @@ import { type ConsulInMemory, consulInMemory } from '../../../fixtures/consul-in
 import type { Attachment } from '../../../fixtures/dockerd.ts'
 import { fakeKernel } from '../../../fixtures/fake-kernel.ts'
 import { startHost, type TestHost } from '../../../fixtures/host.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 
 let consul: ConsulInMemory
@@ -24,14 +19,13 @@ let net2: TestHost
 let net3: TestHost
 beforeEach(async () => {
   consul = consulInMemory()
-  folder = await mkdtemp(join(tmpdir(), 'multihost-restored-'))
+  folder = temporaryFolder()
   const made = await Promise.all([host(1), host(2), host(3)])
   ;[net1, net2, net3] = made
   await until('all are members', () => made.every(({ store }) => store.snapshot().hosts.size === 3))
 })
 afterEach(async () => {
   await Promise.all(all().map((it) => it[Symbol.asyncDispose]()))
-  await rm(folder, { recursive: true, force: true })
 })
 
 function host(number: number): Promise<TestHost> {

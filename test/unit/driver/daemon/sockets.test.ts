@@ -1,18 +1,18 @@
 /** The socket files of a driver, which something else removes. */
-import { chownSync, existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chownSync, existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openSockets, type Sockets } from '../../../../driver/daemon/sockets.ts'
 import { type App, plain } from '../../../../driver/http-app.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { exchange } from '../../../../driver/unix-http.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 
 let folder: string
 let sockets: Sockets
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'multihost-sockets-'))
+  folder = temporaryFolder()
   const app: App = async () => plain('here')
   const paths = {
     ...{ socket: join(folder, 'plugins', 'vxlan.sock'), controlSocket: join(folder, 'control.sock') },
@@ -22,7 +22,6 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   await sockets.close()
-  rmSync(folder, { recursive: true })
 })
 
 const answers = async (path: string): Promise<boolean> => {

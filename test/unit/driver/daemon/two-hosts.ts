@@ -5,7 +5,7 @@
 import { afterEach, beforeEach } from 'vitest'
 import type { Snapshot } from '../../../../driver/core/records.ts'
 import { isIdle } from '../../../../driver/core/reserve.ts'
-import type { DriverOptions } from '../../../../driver/daemon/driver-options.ts'
+import type { DriverOptions } from '../../../../driver/daemon/dependencies.ts'
 import { hostInMemory, type TestHost } from '../../../fixtures/host.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 import { until } from '../../../fixtures/until.ts'

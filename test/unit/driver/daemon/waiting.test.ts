@@ -1,7 +1,6 @@
 /** Hosts that may not take part: their name is another host's, or their machine is not ready. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ask } from '../../../../driver/control/client.ts'
@@ -18,6 +17,7 @@ import { hostInMemory, type TestHost, type TestHostOptions } from '../../../fixt
 import { hostAddresses } from '../../../fixtures/host-addresses.ts'
 import { quickIntervals } from '../../../fixtures/intervals.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 
 let memory: MemoryCluster
@@ -25,11 +25,10 @@ const hosts: TestHost[] = []
 let folder: string
 beforeEach(() => {
   memory = createMemoryCluster()
-  folder = mkdtempSync(join(tmpdir(), 'multihost-waiting-'))
+  folder = temporaryFolder()
 })
 afterEach(async () => {
   for (const it of hosts.splice(0)) await it[Symbol.asyncDispose]()
-  rmSync(folder, { recursive: true, force: true })
 })
 
 function disposable(preparation: Preparation): Preparation & AsyncDisposable {

@@ -1,12 +1,12 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { startDefaultNetworkFile } from '../../../../driver/dialect/default-network-file.ts'
 import { readableLog } from '../../../fixtures/log.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 function start() {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-default-'))
+  const folder = temporaryFolder()
   const file = join(folder, 'run', 'default-network')
   const state = { isReady: true, looks: 0 }
   const loop = startDefaultNetworkFile({
@@ -20,10 +20,7 @@ function start() {
     log: readableLog().log,
     everyMs: 60_000,
   })
-  onTestFinished(async () => {
-    await loop.close()
-    rmSync(folder, { recursive: true })
-  })
+  onTestFinished(loop.close)
   const content = () => existsSync(file) && readFileSync(file, 'utf8')
   return { folder, file, state, loop, content }
 }

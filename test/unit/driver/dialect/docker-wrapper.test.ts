@@ -3,8 +3,7 @@
  * were called with.
  */
 import { execFile, spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { controlRouted } from '../../../../driver/control/app.ts'
@@ -13,8 +12,9 @@ import { wrapperText } from '../../../../driver/dialect/docker-wrapper.ts'
 import type { DriverCalls } from '../../../../driver/dialect/driver-calls.ts'
 import { asScript } from '../../../../driver/dialect/translate.ts'
 import { listenOn } from '../../../../driver/protocol/socket.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'wrapper-'))
+const folder = temporaryFolder(afterAll)
 const path = (name: string): string => join(folder, name)
 const swarmState = path('lib/swarm/docker-state.json')
 const marker = path('run/default-network')
@@ -31,7 +31,6 @@ beforeAll(() => {
   const paths = { docker: path('docker'), multihost: path('multihost'), dockerFolder: path('lib') }
   script('wrapper', wrapperText({ ...paths, runFolder: path('run') }))
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 beforeEach(() => {
   writeFileSync(marker, 'multihost\n')
   rmSync(swarmState, { force: true })

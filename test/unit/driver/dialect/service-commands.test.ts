@@ -212,7 +212,7 @@ test('what is wrong is said with the way out, and changes nothing', async () => 
     'detach web nope',
   ].map(async (line) => `${line}: ${(await run(net1, line)).split('\n')[0]}`)
   expect((await Promise.all(lines)).join('\n')).toMatchInlineSnapshot(`
-    ": services: names with an address that stays; at most one container of the cluster is attached to each
+    ": services: names with a fixed address; a service has at most one container in the whole cluster
     frob: error: there is no command 'service frob'; there are ls, info, publish, unpublish, attach, detach; Swarm's own services need swarm mode
     ls extra: error: 'service ls' takes no names, not 'extra'; use: service ls
     ls --frob: error: Unknown option '--frob'; see 'multihost service --help'

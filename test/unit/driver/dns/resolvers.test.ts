@@ -1,7 +1,6 @@
 /** The machine's resolvers, out of resolv.conf. */
 import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { machineResolvers, outsideResolvers, resolversIn } from '../../../../driver/dns/resolvers.ts'
@@ -57,8 +56,7 @@ test('the resolvers of before stay while a program writes the file anew, and whe
 })
 
 test('the resolvers outside are those of both files, without systemd-resolved’s own', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'multihost-resolvers-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
+  const folder = temporaryFolder()
   const [stub, upstream] = [join(folder, 'stub.conf'), join(folder, 'upstream.conf')]
   expect(await outsideResolvers([stub, upstream])).toBeUndefined()
   await writeFile(stub, 'nameserver 127.0.0.53\noptions edns0')

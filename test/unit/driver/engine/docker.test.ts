@@ -1,7 +1,6 @@
 /** The client against a server that answers as dockerd's sources say: what is sent, and what is made of answers. */
-import { mkdtemp, rm, symlink } from 'node:fs/promises'
+import { symlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import * as z from 'zod'
@@ -11,6 +10,7 @@ import { dockerEngine } from '../../../../driver/engine/docker.ts'
 import { dockerCommands } from '../../../../driver/engine/docker-commands.ts'
 import type { Engine } from '../../../../driver/engine/engine.ts'
 import { inSwarmMode } from '../../../../driver/engine/swarm.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 
 let folder: string
@@ -21,7 +21,7 @@ let seen: string[]
 let answers: Map<string, (request: IncomingMessage, response: ServerResponse) => void>
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'multihost-engine-'))
+  folder = temporaryFolder()
   seen = []
   answers = new Map([['GET /_ping', (_, response) => response.setHeader('api-version', '1.41').end('OK')]])
   server = createServer(async (request, response) => {
@@ -40,7 +40,6 @@ afterEach(async () => {
   client.close()
   server.closeAllConnections()
   await new Promise((resolve) => server.close(resolve))
-  await rm(folder, { recursive: true })
 })
 
 function json(status: number, body: unknown) {

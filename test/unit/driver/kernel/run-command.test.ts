@@ -1,12 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { runner } from '../../../../driver/kernel/run-command.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'multihost-run-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder(afterAll)
 
 function open(timeoutMs = 10_000) {
   const made = runner(timeoutMs)

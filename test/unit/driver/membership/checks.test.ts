@@ -332,7 +332,7 @@ test.each<[string, Partial<StoreFacts>, string, RegExp]>([
     'cluster',
     /^missing .*format 9, and this driver reads up to 1; install/,
   ],
-  ['with a broken key', { cluster: { found: '{' } }, 'cluster', /^missing .*cannot be read; mend/],
+  ['with a broken key', { cluster: { found: '{' } }, 'cluster', /^missing .*cannot be read; correct/],
   ['that does not show its cluster', { cluster: { failed: 'x' } }, 'cluster', /^unknown .*cannot be read: x/],
   [
     'that grants nothing',
@@ -355,7 +355,7 @@ test.each<[string, Partial<StoreFacts>, string, RegExp]>([
     'with a certificate that ends soon',
     { certificateLeftMs: 29.5 * dayMs },
     'certificate',
-    /^unknown .*Consul's certificate ends in 29 days; make it anew: consul tls cert create -server -days=/,
+    /^unknown .*Consul's certificate ends in 29 days; make a new one: consul tls cert create -server -days=/,
   ],
   ['without TLS', {}, 'certificate', /^$/],
 ])('a store that is %s', (_, changed, check, words) => {

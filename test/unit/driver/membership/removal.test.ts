@@ -1,7 +1,4 @@
-/** What a host has left, and its removal from a Docker whose answers are given by a table. */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import {
@@ -10,6 +7,7 @@ import {
   heldElsewhere,
   removeFromDocker,
 } from '../../../../driver/membership/removal.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const networkAt = (name: string) => ({ Name: name, Id: `${name}-id`, Driver: 'vxlan', IPAM: { Config: [] } })
 
@@ -19,7 +17,7 @@ async function docker(
   refusals: Record<string, string> = {},
   containers: readonly object[] = [],
 ) {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-removal-'))
+  const folder = temporaryFolder()
   const changes: string[] = []
   const server = createServer((request, response) => {
     const path = decodeURIComponent(request.url ?? '').replace(/^\/v1\.\d+/, '')
@@ -37,7 +35,6 @@ async function docker(
   onTestFinished(() => {
     server.closeAllConnections()
     server.close()
-    rmSync(folder, { recursive: true })
   })
   const options = {
     dockerSocket,

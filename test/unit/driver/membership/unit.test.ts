@@ -3,10 +3,8 @@ import {
   chmodSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -124,11 +122,10 @@ test('one sentence where systemctl is refused', async () => {
 })
 
 function stubSystemctl(stub: string | undefined): void {
-  const folder = mkdtempSync(join(tmpdir(), 'multihost-unit-'))
+  const folder = temporaryFolder()
   const path = process.env.PATH
   onTestFinished(() => {
     process.env.PATH = path
-    rmSync(folder, { recursive: true })
   })
   process.env.PATH = folder
   if (stub === undefined) return

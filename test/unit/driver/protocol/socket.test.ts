@@ -1,22 +1,21 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { pluginApp } from '../../../../driver/protocol/app.ts'
 import { listenOn } from '../../../../driver/protocol/socket.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { fakeVerbs } from './verbs.fake.ts'
 
 let folder: string
 let path: string
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'multihost-socket-'))
+  folder = temporaryFolder()
   path = join(folder, 'plugins', 'vxlan.sock')
 })
-afterEach(() => rm(folder, { recursive: true }))
 
 function post(
   url: string,

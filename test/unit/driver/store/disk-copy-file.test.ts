@@ -1,23 +1,19 @@
 /** The copy on disk: what it costs, and that it says what the snapshot said. */
-import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import type { Snapshot } from '../../../../driver/core/records.ts'
 import { type AnyDelta, applyDeltas, emptySnapshot } from '../../../../driver/core/snapshot.ts'
 import { openDiskCopy } from '../../../../driver/store/disk-copy.ts'
 import { createSaver, openDiskCopyFile, readDiskCopyFile } from '../../../../driver/store/disk-copy-file.ts'
 import { readableLog } from '../../../fixtures/log.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const store = 'consul://127.0.0.1:8500/multihost'
-let folder: string
+const folder = temporaryFolder(afterAll)
 let path: string
 let count = 0
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'multihost-disk-'))
-})
-afterAll(() => rm(folder, { recursive: true }))
 
 const fresh = () => {
   path = join(folder, `copy-${++count}`)

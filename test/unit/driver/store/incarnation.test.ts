@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import type { Change } from '../../../../driver/core/records.ts'
@@ -232,7 +232,7 @@ describe('what the hosts had is back after the store', () => {
       const slow: typeof client = {
         ...client,
         async transact(steps) {
-          if (isSlow) await sleep(slowMs)
+          if (isSlow) await delay(slowMs)
           return client.transact(steps)
         },
       }

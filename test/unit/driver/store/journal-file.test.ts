@@ -1,18 +1,17 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { journalFile, openJournalFile } from '../../../../driver/store/journal-file.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 let folder: string
 let path: string
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'multihost-journal-'))
+  folder = temporaryFolder()
   path = join(folder, 'journal.json')
 })
-afterEach(() => rm(folder, { recursive: true }))
 
 const at = new Date().toISOString()
 const written = {

@@ -1,8 +1,5 @@
-/** The journal of a host's endpoints, with the store in memory and with Consul's transactions counted. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
@@ -10,6 +7,7 @@ import { withJournal } from '../../../../driver/store/journal.ts'
 import { journalFile, openJournalFile } from '../../../../driver/store/journal-file.ts'
 import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { consulInMemory } from '../../../fixtures/consul-in-memory.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
 import { cluster, createNetwork, type Host, id, never, run, showAlive, stop } from '../verbs/cluster.ts'
 
@@ -189,9 +187,8 @@ describe('what the store refuses', () => {
 describe('on disk', () => {
   let folder: string
   beforeEach(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'multihost-journal-'))
+    folder = temporaryFolder()
   })
-  afterEach(() => rm(folder, { recursive: true, force: true }))
 
   test('the journal survives the driver; returned leases too', async () => {
     const { lab, net1 } = await twoHosts()

@@ -1,7 +1,7 @@
 /** Hosts of one cluster in memory, each with its verbs, and the calls that dockerd makes for a command. */
 import type { Cidr, Lease, Network } from '../../../../driver/core/records.ts'
 import { isIdle } from '../../../../driver/core/reserve.ts'
-import { createStartingContainer } from '../../../../driver/daemon/starting-container.ts'
+import { createStartingContainer } from '../../../../driver/daemon/container-of-request.ts'
 import { silentLog } from '../../../../driver/log.ts'
 import { type JournaledStore, withJournal } from '../../../../driver/store/journal.ts'
 import { journalFile } from '../../../../driver/store/journal-file.ts'

@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { lackOf } from '../../../../provision/backends/capabilities.ts'
@@ -7,9 +6,9 @@ import { nspawnBackend } from '../../../../provision/backends/nspawn/backend.ts'
 import { sshBackend } from '../../../../provision/backends/ssh/backend.ts'
 import { vagrantBackend } from '../../../../provision/backends/vagrant/backend.ts'
 import { defaultLab } from '../../../../provision/lab/definition.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'capabilities-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder(afterAll)
 
 const inventory = join(folder, 'inventory.json')
 const lab = defaultLab()

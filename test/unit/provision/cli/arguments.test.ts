@@ -1,16 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { chooseLab, labOptions, parse } from '../../../../provision/cli/arguments.ts'
 import { defaultLab, generateLab, hostNamed, namesOf, readLab } from '../../../../provision/lab/definition.ts'
 import { shellQuote } from '../../../../provision/process/quote.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'arguments-'))
+const folder = temporaryFolder(afterAll)
 const inventory = join(folder, 'inventory.json')
 const entries = namesOf(defaultLab()).map((name) => [name, { address: `${name}.example` }])
 writeFileSync(inventory, JSON.stringify({ hosts: Object.fromEntries(entries) }))
-afterAll(() => rmSync(folder, { recursive: true }))
 
 test('an unknown flag names the allowed ones', () => {
   expect(() => parse(['--engin', '26'], labOptions)).toThrow(

@@ -1,11 +1,10 @@
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { checkedPrograms, checkProgram, engineProgramsIn } from '../../../../provision/images/programs.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'programs-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder(afterAll)
 
 /** The first bytes of a program for the processor. */
 const program = (name: string, machine: number) => {

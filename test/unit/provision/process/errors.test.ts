@@ -1,19 +1,12 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { explain, LabError } from '../../../../provision/process/errors.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-test('what the system refuses is one clear line and no frames', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'errors-'))
-  try {
-    expect(() => mkdirSync(folder)).toThrow()
-    mkdirSync(folder)
-  } catch (error) {
-    expect(explain(error)).toBe(`EEXIST: file already exists, mkdir '${folder}'`)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+test('what the system refuses is one clear line and no frames', async () => {
+  const folder = temporaryFolder()
+  const refused = await mkdir(folder).catch((error: unknown) => error)
+  expect(explain(refused)).toBe(`EEXIST: file already exists, mkdir '${folder}'`)
 })
 
 test('a full disk says what to do', () => {

@@ -1,12 +1,11 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, test, vi } from 'vitest'
 import { folderFrom } from '../../../../provision/process/folder.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-const folder = realpathSync(mkdtempSync(join(tmpdir(), 'folder-')))
+const folder = temporaryFolder(afterAll)
 afterEach(() => vi.unstubAllEnvs())
-afterAll(() => rmSync(folder, { recursive: true }))
 
 function named(value: string, longest?: number): string {
   vi.stubEnv('A_FOLDER', value)

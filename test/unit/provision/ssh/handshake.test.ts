@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { keyPair } from '../../../../provision/backends/nspawn/keys.ts'
 import { LabError } from '../../../../provision/process/errors.ts'
 import { handshake } from '../../../../provision/ssh/handshake.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const target = { name: 'net-1', user: 'root', pinned: { hostKeys: [], in: '/nowhere/known_hosts' } }
 
@@ -28,13 +29,12 @@ test('a key that cannot be read is an error before the login', async () => {
 })
 
 test('a host that closes the connection while ssh2 is loaded is an error at once', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'handshake-'))
+  const folder = temporaryFolder()
   const socket = join(folder, 'ssh.sock')
   const server = createServer((connection) => void connection.resume().end())
   onTestFinished(() => {
     vi.doUnmock('ssh2')
     server.close()
-    rmSync(folder, { recursive: true })
   })
   await once(server.listen(socket), 'listening')
   // The server's end closes when the other end has answered with its own end.

@@ -1,11 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { addKnownHost, knownKeys } from '../../../../provision/ssh/known-hosts.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'known-hosts-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder(afterAll)
 
 /** The key of a host as in known_hosts, for any bytes. */
 const key = 'AAAAC3NzaC1lZDI1NTE5AAAAIHGUtxqZhdMnIqdcv7iHlXMqtVgAUm2nuP9QWPe0UPNQ'

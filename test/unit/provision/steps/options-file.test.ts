@@ -1,11 +1,11 @@
 /** /etc/default/docker: what a person wrote stays, and what dockerd would not start with is found. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { mergeOptionsFile, withoutDuplicates } from '../../../../provision/steps/options-file.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const own = { dockerOpts: '--dns=169.254.255.53', multihostOpts: '--kv-store=consul://192.168.33.10:8500' }
 const merge = (text: string): string => mergeOptionsFile(text, own)
@@ -138,17 +138,13 @@ describe('before a start of dockerd', () => {
 
   /** DOCKER_OPTS in the file that the script writes; undefined without a file. */
   function written(files: { options: string; json?: string; resolv?: string; upstream?: string }) {
-    const folder = mkdtempSync(join(tmpdir(), 'docker-options-'))
+    const folder = temporaryFolder()
     const at = (name: string) => join(folder, name)
-    try {
-      writeFileSync(at('result'), 'of an earlier start')
-      const content = { ...files, options: `# a comment\nDOCKER_OPTS="${files.options}"\n` }
-      for (const [name, text] of Object.entries(content)) if (text !== '') writeFileSync(at(name), text)
-      execFileSync('sh', [script, ...['options', 'json', 'result', 'resolv', 'upstream'].map(at)])
-      if (!existsSync(at('result'))) return undefined
-      return /^DOCKER_OPTS="(.*)"\n$/.exec(readFileSync(at('result'), 'utf8'))?.[1]
-    } finally {
-      rmSync(folder, { recursive: true })
-    }
+    writeFileSync(at('result'), 'of an earlier start')
+    const content = { ...files, options: `# a comment\nDOCKER_OPTS="${files.options}"\n` }
+    for (const [name, text] of Object.entries(content)) if (text !== '') writeFileSync(at(name), text)
+    execFileSync('sh', [script, ...['options', 'json', 'result', 'resolv', 'upstream'].map(at)])
+    if (!existsSync(at('result'))) return undefined
+    return /^DOCKER_OPTS="(.*)"\n$/.exec(readFileSync(at('result'), 'utf8'))?.[1]
   }
 })

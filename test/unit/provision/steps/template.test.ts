@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
@@ -7,9 +6,9 @@ import { parseDaemonOptions } from '../../../../driver/daemon/options.ts'
 import { defaultLab, generateLab, hostNamed } from '../../../../provision/lab/definition.ts'
 import { driverOptions } from '../../../../provision/steps/engine-options.ts'
 import { render } from '../../../../provision/steps/template.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'template-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder(afterAll)
 
 function template(text: string): URL {
   const file = join(folder, 'some.hbs')

@@ -1,17 +1,15 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { otherSubject } from '../../../../scenarios/subjects/other.ts'
+import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
-let folder: string
+const folder = temporaryFolder(afterAll)
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'other-subject-'))
   for (const name of ['mine.sh', 'plain', 'overlay', 'My Driver'])
     writeFileSync(join(folder, name), '#!/bin/sh\n')
   for (const name of ['mine.sh', 'overlay', 'My Driver']) chmodSync(join(folder, name), 0o755)
 })
-afterAll(() => rmSync(folder, { recursive: true }))
 
 const named = (word: string) => otherSubject(join(folder, word)).name
 

@@ -29,7 +29,7 @@ interface Host {
   localId: string
 }
 
-/** Damage is mended long before: the kernel tells of it. */
+/** Damage is repaired long before: the kernel tells of it. */
 const auditMs = 60_000
 
 /** Lines of `ip` that break a network of that kind. */
@@ -226,7 +226,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
     expect(one.ping('-Mdo', `-s${risen - 48}`, 'fd00:21::3')).toBe(true)
   })
 
-  test('entries deleted or altered by hand are mended', async () => {
+  test('entries deleted or altered by hand are repaired', async () => {
     const path = namespace(at(1))
     const before = await seen(at(1))
     lab.ip(
@@ -243,7 +243,7 @@ describe.skipIf(!isRoot).each(datapathKinds)('two hosts, datapath %s', (datapath
     })
   })
 
-  test.each(damages[datapath])('when %s, it is mended', async (_, line) => {
+  test.each(damages[datapath])('when %s, it is repaired', async (_, line) => {
     const before = await seen(at(1))
     lab.ip(namespace(at(1)), line)
     expect(await seen(at(1))).not.toEqual(before)

@@ -2,7 +2,7 @@
  * A Consul that has just started has a leader before it has replayed its log. Until then it answers from an
  * old state, except to requests with `?consistent`.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { createClient } from '../../../../../driver/store/consul/client.ts'
 import { parseStoreUrl } from '../../../../../driver/store/consul/url.ts'
@@ -20,7 +20,7 @@ test('a session that there was before a start is never missing after it', { time
     while (!stop) {
       const answer = await client.hasSession(session).catch(() => undefined)
       if (answer !== undefined) answers.push(answer)
-      await sleep(5)
+      await delay(5)
     }
   })()
   for (let start = 0; start < 3; start += 1) {

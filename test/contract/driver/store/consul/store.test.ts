@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { lifeOf } from '../../../../../driver/core/liveness.ts'
@@ -11,18 +10,18 @@ import { startConsul, type TestConsul } from '../../../../fixtures/consul.ts'
 import { pathTo } from '../../../../fixtures/path.ts'
 import { storeContract } from '../../../../fixtures/store-contract.ts'
 import { createLease, createNetwork, endpoint, network } from '../../../../fixtures/store-records.ts'
+import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 import { until } from '../../../../fixtures/until.ts'
 
 const timeoutMs = 1000
 let consul: TestConsul
-let folder: string
+const folder = temporaryFolder(afterAll)
 let prefix = 'p0'
 let count = 0
 const opened: Store[] = []
 
 beforeAll(async () => {
   consul = await startConsul()
-  folder = await mkdtemp(join(tmpdir(), 'multihost-store-'))
 })
 afterEach(async () => {
   consul.resume()
@@ -31,7 +30,6 @@ afterEach(async () => {
 })
 afterAll(async () => {
   await consul.stop()
-  await rm(folder, { recursive: true })
 })
 
 const open = async (host: string, options: Partial<ConsulOptions> = {}): Promise<Store> => {

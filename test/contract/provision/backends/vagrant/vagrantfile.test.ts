@@ -9,23 +9,22 @@ import {
   chmodSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { recordedLab } from '../../../../../provision/backends/vagrant/record.ts'
 import { defaultLab, namesOf } from '../../../../../provision/lab/definition.ts'
+import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 
 const project = fileURLToPath(new URL('../../../../..', import.meta.url))
-const work = mkdtempSync(join(tmpdir(), 'multihost-vagrant-'))
+const work = temporaryFolder(afterAll)
 const stub = join(work, 'stub')
 const asked = join(work, 'asked')
 const deadlineMs = 60_000
@@ -60,7 +59,6 @@ beforeAll(() => {
     chmodSync(join(stub, name), 0o755)
   }
 })
-afterAll(() => rmSync(work, { recursive: true, force: true }))
 
 describe.skipIf(!existsSync('/usr/bin/vagrant'))('the Vagrantfile', () => {
   test('is valid for libvirt', { timeout: deadlineMs }, async () => {

@@ -255,7 +255,7 @@ describe('the datapath loop', () => {
     expect(await have()).toEqual(before)
   })
 
-  test('damage by hand is mended and logged with its reason', async () => {
+  test('damage by hand is repaired and logged with its reason', async () => {
     const loop = start({ auditMs: 5 })
     store.endpoint(here, there)
     await loop.settled(a, here.id)
@@ -267,7 +267,7 @@ describe('the datapath loop', () => {
     }))
     await expect.poll(have).toEqual(right)
     expect(logged.entries.find((it) => it.level === 'warn')).toMatchObject({
-      message: 'datapath was altered, mended',
+      message: 'datapath was altered, repaired',
       fields: {
         reasons: [
           'fdb 02:42:ac:15:00:03: none vs 192.168.33.12',
@@ -428,7 +428,7 @@ describe('the datapath loop', () => {
       return loop
     }
 
-    test('damage is mended long before the next audit, also while a look is under way', async () => {
+    test('damage is repaired long before the next audit, also while a look is under way', async () => {
       await join()
       const right = await have()
       kernel.damage(path, (it) => ({ ...it, bridge: false }))

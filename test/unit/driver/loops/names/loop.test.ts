@@ -3,14 +3,12 @@ import {
   appendFileSync,
   linkSync,
   mkdirSync,
-  mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -25,6 +23,7 @@ import type { Store } from '../../../../../driver/store/store.ts'
 import { type Entry, readableLog } from '../../../../fixtures/log.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { createNetwork, endpoint } from '../../../../fixtures/store-records.ts'
+import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 import { until } from '../../../../fixtures/until.ts'
 
 type Attachment = EngineContainer['attachments'][number]
@@ -145,7 +144,7 @@ function start(more: Partial<NamesOptions> = {}): void {
 }
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'multihost-names-'))
+  folder = temporaryFolder()
   containers = new Map()
   ;[engineAway, answers, locked, held, away] = [false, true, undefined, undefined, new Set()]
   internalBridges = []
@@ -170,7 +169,6 @@ afterEach(async () => {
   await loop.close()
   records.close()
   await Promise.all([store.close(), elsewhere.close()])
-  rmSync(folder, { recursive: true })
 })
 
 describe('a container that the engine is starting', () => {

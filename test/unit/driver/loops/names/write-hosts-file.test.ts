@@ -1,20 +1,12 @@
 /** Writing a hosts file while others read and write it. */
-import {
-  appendFileSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { mergeHostsFile } from '../../../../../driver/core/hosts-file-text.ts'
 import type { NameRecord } from '../../../../../driver/core/names.ts'
 import { hasRecords, putRecords, stampOf } from '../../../../../driver/loops/names/write-hosts-file.ts'
+import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 import { until } from '../../../../fixtures/until.ts'
 
 const engine = '127.0.0.1\tlocalhost\n10.0.0.2\t0b194846e7b4\n'
@@ -28,11 +20,10 @@ let folder: string
 let path: string
 const text = (): string => readFileSync(path, 'latin1')
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'multihost-hosts-'))
+  folder = temporaryFolder()
   path = join(folder, 'hosts')
   writeFileSync(path, engine)
 })
-afterEach(() => rmSync(folder, { recursive: true }))
 
 test('the file gets records, other ones, fewer, none, and stays the same file', () => {
   const { ino } = statSync(path)

@@ -50,7 +50,7 @@ test.each<[string, string, string, { code?: string; status?: number; errors?: st
     'https://192.168.33.10:8501',
     "Hostname/IP does not match certificate's altnames: IP: 192.168.33.10 is not in the cert's list: 127.0.0.1",
     { code: 'ERR_TLS_CERT_ALTNAME_INVALID' },
-    /is for other hosts: .*; make it anew with: .*-additional-ipaddress=192\.168\.33\.10; or/,
+    /is for other hosts: .*; make a new one with: .*-additional-ipaddress=192\.168\.33\.10; or/,
   ],
   [
     'a name that the certificate lacks',
@@ -71,7 +71,7 @@ test.each<[string, string, string, { code?: string; status?: number; errors?: st
     'https://a:8501',
     'certificate has expired',
     { code: 'CERT_HAS_EXPIRED' },
-    /^the certificate of Consul at .* has ended, or its authority's: certificate has expired; make it anew with: consul tls cert create -server -days=/,
+    /^the certificate of Consul at .* has ended, or its authority's: certificate has expired; make a new one with: consul tls cert create -server -days=/,
   ],
   [
     'a clock that is behind',
@@ -85,7 +85,7 @@ test.each<[string, string, string, { code?: string; status?: number; errors?: st
     'https://a:8501',
     openssl('sslv3 alert certificate expired'),
     { code: 'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED' },
-    /does not accept this host's certificate: sslv3 alert certificate expired; make the certificate of --kv-cert-file anew/,
+    /does not accept this host's certificate: sslv3 alert certificate expired; make a new certificate for --kv-cert-file/,
   ],
   [
     'the key of another certificate',

@@ -41,7 +41,7 @@ class ModelConsul {
     return { index, written: [{ table, key, value }] }
   }
 
-  /** As transact.ts does it: what Consul refuses is tried again. */
+  /** As store/consul/transactions.ts does it: a commit that Consul refuses is repeated. */
   entryFor(changelog: Changelog, change: { path: string; value: unknown }): LogCommit {
     for (;;) {
       const entry = changelog.entryFor([change], 3)

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { Asked } from '../../../../../provision/backends/nspawn/claim.ts'
 import { generateLab, parseLab } from '../../../../../provision/lab/definition.ts'
+import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'claim-'))
+const folder = temporaryFolder(afterAll)
 let module: typeof import('../../../../../provision/backends/nspawn/claim.ts')
 let records: typeof import('../../../../../provision/backends/nspawn/record.ts')
 
@@ -19,7 +19,6 @@ beforeAll(async () => {
 afterAll(() => {
   vi.unstubAllEnvs()
   vi.resetModules()
-  rmSync(folder, { recursive: true })
 })
 
 const asked = (more: Partial<Asked> = {}): Asked => ({

@@ -1,15 +1,15 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { sshBackend } from '../../../../../provision/backends/ssh/backend.ts'
 import { parseInventory, readInventory } from '../../../../../provision/backends/ssh/inventory.ts'
 import { defaultLab } from '../../../../../provision/lab/definition.ts'
+import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 
 const lab = defaultLab()
 const options = { name: 'ssh', lab, explicit: false, engines: {}, programs: {}, secure: false }
-const folder = mkdtempSync(join(tmpdir(), 'inventory-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = temporaryFolder(afterAll)
 
 /** The same entry for every host of the lab, with an address of its own, but for what is given of one. */
 const inventory = (

@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { vagrantBackend } from '../../../../../provision/backends/vagrant/backend.ts'
 import { generateLab, type Lab, namesOf } from '../../../../../provision/lab/definition.ts'
+import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'vagrant-record-'))
+const folder = temporaryFolder(afterAll)
 const made: Lab = { ...generateLab(2), source: '/lists/mine.json' }
 
 beforeAll(() => {
@@ -17,7 +17,6 @@ beforeAll(() => {
 })
 afterAll(() => {
   vi.unstubAllEnvs()
-  rmSync(folder, { recursive: true })
 })
 
 const backend = (lab: Lab, explicit: boolean) =>

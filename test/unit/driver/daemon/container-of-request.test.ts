@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import {
   createStartingContainer,
   type FollowedContainers,
-} from '../../../../driver/daemon/starting-container.ts'
+} from '../../../../driver/daemon/container-of-request.ts'
 import type { EngineContainer, EngineEvent } from '../../../../driver/engine/engine.ts'
 import { fastestOf } from '../../../fixtures/fastest-of.ts'
 import { cluster, createNetwork, type Host, id, run, stop } from '../verbs/cluster.ts'

@@ -8,9 +8,10 @@
  * These are the only questions that a verb asks of Docker. Their answers are not waited for longer than
  * `boundMs`, so that they cannot stand in the way of the start that waits for us.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Engine, EngineEvent } from '../engine/engine.ts'
 import type { StartingContainer } from '../verbs/context.ts'
+import { within } from '../within.ts'
 
 export interface FollowedContainers extends StartingContainer {
   /** An event of the engine. */
@@ -91,22 +92,18 @@ async function isLocked(
   isGone: (container: string) => void,
 ): Promise<boolean | undefined> {
   const end = new AbortController()
-  const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal: end.signal })
   const question = async (): Promise<false> => {
     if ((await engine.container(container)) === undefined) isGone(container)
     return false
   }
   const controls = async (): Promise<true> => {
     await engine.has(container)
-    await pause(controlPauseMs)
+    await delay(controlPauseMs, undefined, { signal: end.signal })
     await engine.has(container)
     return true
   }
-  const bound = async (): Promise<undefined> => {
-    await pause(boundMs)
-  }
   try {
-    return await Promise.race([question(), controls(), bound()])
+    return await within(Promise.race([question(), controls()]), boundMs)
   } catch {
     // The engine is not there, or refuses to answer.
     return undefined
@@ -122,10 +119,6 @@ async function undescribed(
   { withinMs, isGone }: { withinMs: number; isGone(container: string): void },
 ): Promise<Set<string>> {
   const silent = new Set(containers)
-  let timer: NodeJS.Timeout | undefined
-  const bound = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, withinMs)
-  })
   const enough = containers.length === 1 ? 0 : 1
   const answers = new Promise<void>((resolve) => {
     for (const id of containers) {
@@ -139,8 +132,7 @@ async function undescribed(
       engine.container(id).then(answered, () => answered('unknown'))
     }
   })
-  await Promise.race([answers, bound])
-  clearTimeout(timer)
+  await within(answers, withinMs)
   return silent
 }
 
