@@ -200,6 +200,8 @@ async function work(state: NamesState): Promise<void> {
 function writeDueFiles(state: NamesState): void {
   const networks = networksByContainer(state.options.store.snapshot(), state.options.host)
   state.members = containersByNetwork(networks)
+  // Otherwise an audit that finds the answer of the last audit again would leave these files as they are.
+  if (state.options.dnsAnswers() !== state.dnsAnswered) state.dnsAnswered = undefined
   const began = performance.now()
   for (const id of [...state.due]) {
     state.due.delete(id)

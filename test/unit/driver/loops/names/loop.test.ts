@@ -1040,6 +1040,17 @@ describe('a network that is too large for hosts files', () => {
     await until('both are there again', () => namesIn('web').includes('db'))
   })
 
+  test('is back where a file was written while DNS answered for a moment', async () => {
+    answers = false
+    start({ hostsFileLimit: 1, everyMs: 500 })
+    await until('both are there', () => namesIn('web').includes('db'))
+    answers = true
+    await elsewhere.commit([joins('more', 4, { host: 'net-2' })])
+    await until('the block is empty', () => fileOf('web') === engineLines)
+    answers = false
+    await until('both are there again', () => namesIn('web').includes('db'))
+  })
+
   test('follows DNS at once when that answers, and when it does so no more', async () => {
     answers = false
     start({ hostsFileLimit: 1, everyMs: 60_000 })
