@@ -10,6 +10,7 @@ import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, HostRecord, Ip, Snapshot } from '../../core/records.ts'
 import { hostRecords } from '../../core/snapshot.ts'
 import type { Log } from '../../log.ts'
+import { isCorrupt } from '../../store/lookup.ts'
 import type { Announcement, Store } from '../../store/store.ts'
 
 export interface HostClaim {
@@ -66,6 +67,7 @@ async function claim(store: Store, self: Self, log: Log): Promise<string> {
   if (doubt !== undefined) throw new DriverError('unavailable', doubt.why, defined({ hint: doubt.hint }))
   const record = snapshot.hosts.get(self.host)?.value
   if (record !== undefined) await judgeRecord(store, self, record, log)
+  else if (isCorrupt(store.status(), 'hosts', self.host)) await checkOwn(store, self)
   if (record?.vtep === self.vtep) return announce(store, self)
   // A host that is refused announces nothing. Hosts that start at once see each other's announcements alone.
   checkVtep(self, snapshot, await store.liveness())
@@ -84,6 +86,15 @@ async function judgeRecord(store: Store, self: Self, record: HostRecord, log: Lo
   const why = judge(self, { record, announcement, liveness })
   if (announcement !== undefined && announcement.id !== self.id)
     log.warn({ was: announcement.id, is: self.id }, why)
+}
+
+/** The record, which cannot be read, may be that of a host that is away. Throws `unavailable`. */
+async function checkOwn(store: Store, { host, id }: Self): Promise<void> {
+  const last = await store.lastAnnouncement()
+  // `announce` tells who a live holder is.
+  if (last?.id === id || last?.session !== undefined) return
+  const why = `the record hosts/${host} cannot be read, and may be another host's`
+  throw new DriverError('unavailable', why, { hint: 'correct or delete its key' })
 }
 
 /** The session, made anew if Consul has lost it. Throws `taken`, `unavailable`. */

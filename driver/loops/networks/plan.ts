@@ -152,14 +152,14 @@ function stepsFor(view: View, local: EngineNetwork, id: NetworkId, isMapped: boo
   if (network.removing) return []
   const steps: Step[] = isMapped ? [] : [{ step: 'map', local: local.id, network: id }]
   if (network.name !== undefined || network.createdBy !== view.host || local.id !== id) return steps
-  return [...steps, ...nameSteps(view.snapshot, network, local)]
+  return [...steps, ...nameSteps(view, network, local)]
 }
 
 /**
  * The name becomes this network's, unless another network had it first. Then this network is removed if it
  * has no endpoint. The name of a network that is being removed is free in a moment.
  */
-function nameSteps(snapshot: Snapshot, network: Network, local: EngineNetwork): Step[] {
+function nameSteps({ snapshot, lookup }: View, network: Network, local: EngineNetwork): Step[] {
   const { id } = network
   if (!isOneWord(local.name)) {
     const why = 'its name is not one word of at most 255 characters'
@@ -167,7 +167,12 @@ function nameSteps(snapshot: Snapshot, network: Network, local: EngineNetwork): 
     return [{ step: 'report', key: id, message }]
   }
   const claim = snapshot['network-names'].get(local.name)?.value
-  const holder = claim === undefined || claim === id ? undefined : snapshot.networks.get(claim)?.value
+  const known = claim === undefined || claim === id ? undefined : lookup(claim)
+  if (known?.is === 'unknown') {
+    const why = `another network has the name, and its record is not known (${known.why})`
+    return [{ step: 'report', key: id, message: `network ${local.name} stays on this host alone: ${why}` }]
+  }
+  const holder = known?.is === 'known' ? known.value : undefined
   if (holder === undefined) {
     const { name, labels, attachable } = local
     return [{ step: 'learn', local: id, network: id, name, labels, attachable }]

@@ -94,6 +94,15 @@ describe('a second host of one name', () => {
     expect(first.driver.status().problems).toEqual([])
   })
 
+  test('takes part in nothing while the record of the first one, which is away, cannot be read', async () => {
+    await first.stop()
+    memory.put('hosts', 'net-1', 'not JSON')
+    const twin = await host('net-1', 2, { id: 'b' })
+    const says = 'the record hosts/net-1 cannot be read'
+    await until('its status says why', () => JSON.stringify(twin.driver.status()).includes(says))
+    expect(await memory.open('net-1').lastAnnouncement()).toMatchObject({ id: 'a' })
+  })
+
   test('takes part when the first one is taken out of the cluster', async () => {
     await first.docker.stop('web')
     await first.stop()

@@ -232,3 +232,12 @@ test('of two networks with overlapping pools, the one that no host has gives way
 function pool(cidr: string): Network['v4'] {
   return { cidr, gateway: cidr.replace('0/', '254/').split('/')[0] ?? '', aux: {} }
 }
+
+test('a network whose record cannot be read keeps its name', () => {
+  const world: World = { networks: [network('b')], mapped: { b: 'b' }, names: { foobar: 'a' } }
+  const here = [engine('b', 'foobar')]
+  expect(plan(world, here), 'a is gone').toBe('learn b | b | foobar')
+  expect(plan({ ...world, corrupt: [{ table: 'networks', key: 'a' }] }, here)).toBe(
+    'report b | network foobar stays on this host alone: another network has the name, and its record is not known (its value cannot be read)',
+  )
+})
