@@ -127,10 +127,11 @@ describe('a second host of one name', () => {
 
   test('that takes the name from a running one makes that one leave', async () => {
     const twin = memory.open('net-1')
-    const { session = '' } = (await twin.lastAnnouncement()) ?? {}
-    await twin.endSession(session)
-    // Announced before the first one's next look.
-    expect((await twin.announce({ id: 'b', vtep: '192.168.33.12' })).held).toBe(true)
+    await until('the twin announces before the first one does', async () => {
+      const { session = '' } = (await twin.lastAnnouncement()) ?? {}
+      await twin.endSession(session)
+      return (await twin.announce({ id: 'b', vtep: '192.168.33.12' })).held
+    })
     await until('the first one waits', () => first.driver.waiting()?.code === 'taken')
     await twin.close()
   })

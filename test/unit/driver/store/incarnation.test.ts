@@ -247,8 +247,8 @@ describe('what the hosts had is back after the store', () => {
       await until('the repair has begun', () => has('cluster'))
       return open('net-2', { pauseMs: waitMs })
     }
-    const isThrough = (store: Store) =>
-      until('net-2 is fresh', () => store.status().fresh && store.status().doubt === undefined)
+    const isThrough = (store: Store, withinMs?: number) =>
+      until('net-2 is fresh', () => store.status().fresh && store.status().doubt === undefined, withinMs)
 
     test('leaves it to that one, however long it takes', async () => {
       await isThrough(await startsMeanwhile(pauseMs, pauseMs))
@@ -257,11 +257,9 @@ describe('what the hosts had is back after the store', () => {
     })
 
     test('waits no longer than that one needs', async () => {
-      const waitMs = 200
-      const two = await startsMeanwhile(1, waitMs)
-      const began = performance.now()
-      await isThrough(two)
-      expect(performance.now() - began).toBeLessThan(4 * waitMs)
+      const waitMs = 1500
+      // Without a sign of the other host it would wait five times.
+      await isThrough(await startsMeanwhile(1, waitMs), 4 * waitMs)
     })
   })
 
