@@ -128,7 +128,8 @@ async function installPackage(context: StepContext): Promise<void> {
   const mirror = debianSite((await $`apt-get ${indexTargets}`).stdout) ?? publicMirror
   const list = sourceFile('consul')
   // The package's own unit never runs: a provisioning that is cut off here would leave a Consul like a person's.
-  await $`[ -e ${unitPath} ] || ln -s /dev/null ${unitPath}`
+  const mayMask = await succeeds(context, `[ ! -e ${unitPath} ] && [ ! -L ${unitPath} ]`)
+  if (mayMask) await $`ln -s /dev/null ${unitPath}`
   await firstOf(
     consulSources(mirror),
     async ({ site, suite, key }) => {
@@ -145,7 +146,7 @@ async function installPackage(context: StepContext): Promise<void> {
     },
     `${host.name}: `,
   ).catch(async (error: unknown) => {
-    await $`[ ! -L ${unitPath} ] || rm ${unitPath}`
+    if (mayMask) await $`rm ${unitPath}`
     throw error
   })
 }
