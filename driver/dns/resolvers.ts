@@ -8,20 +8,32 @@ import type { Ip } from '../core/records.ts'
 import { nameServersIn } from '../core/resolv-conf.ts'
 import { publishedResolvers } from '../core/routes.ts'
 
-/** Looks at the file at most once a second. No resolvers while the file is missing. */
+/**
+ * Looks at the file at most once a second. While it cannot be read the resolvers stay as they are; at first
+ * there are none.
+ */
 export function machineResolvers(path: string, own: Ip): () => readonly string[] {
   let known: readonly string[] = []
-  let stamp: number | undefined
+  let stamp: string | undefined
   let lookedAt = Number.NEGATIVE_INFINITY
   return () => {
     if (performance.now() - lookedAt < 1000) return known
     lookedAt = performance.now()
-    const now = statSync(path, { throwIfNoEntry: false })?.mtimeMs
-    if (now !== stamp || now === undefined)
-      known = now === undefined ? [] : resolversIn(readFileSync(path, 'utf8'), own)
-    stamp = now
+    try {
+      const now = stampOf(path)
+      if (now !== stamp) known = resolversIn(readFileSync(path, 'utf8'), own)
+      stamp = now
+    } catch {
+      // Not there, as while another file is put in its place, or not readable.
+    }
     return known
   }
+}
+
+/** Differs for each other file, as in glibc (file_change_detection.c): on some systems all files have one time. */
+function stampOf(path: string): string {
+  const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true })
+  return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
 }
 
 /** As in glibc (MAXNS). */

@@ -1,8 +1,8 @@
 /** The machine's resolvers, out of resolv.conf. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { machineResolvers, outsideResolvers, resolversIn } from '../../../../driver/dns/resolvers.ts'
 
 test('three at most, each once, never ourselves', () => {
@@ -24,6 +24,45 @@ nameserver 10.0.0.3`
 test('a file that is not there names no resolver', () => {
   expect(machineResolvers('/nowhere/resolv.conf', '127.0.0.1')()).toEqual([])
   expect(resolversIn('', '127.0.0.1')).toEqual([])
+})
+
+test('another file of the same time is read, as where all files have one time', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'multihost-resolvers-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const link = join(folder, 'resolv.conf')
+  const lead = async (to: string) => {
+    await symlink(to, `${link}.new`)
+    await rename(`${link}.new`, link)
+  }
+  for (const [name, ip] of Object.entries({ first: '10.0.0.1', second: '10.0.0.2' })) {
+    await writeFile(join(folder, name), `nameserver ${ip}\n`)
+    await utimes(join(folder, name), 1, 1)
+  }
+  await lead('first')
+  const looked = vi.spyOn(performance, 'now').mockReturnValue(0)
+  onTestFinished(() => looked.mockRestore())
+  const resolvers = machineResolvers(link, '127.0.0.1')
+  expect(resolvers()).toEqual(['10.0.0.1'])
+  await lead('second')
+  looked.mockReturnValue(2000)
+  expect(resolvers()).toEqual(['10.0.0.2'])
+})
+
+test('while the file is not there, the resolvers stay', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'multihost-resolvers-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const path = join(folder, 'resolv.conf')
+  await writeFile(path, 'nameserver 10.0.0.1\n')
+  const looked = vi.spyOn(performance, 'now').mockReturnValue(0)
+  onTestFinished(() => looked.mockRestore())
+  const resolvers = machineResolvers(path, '127.0.0.1')
+  expect(resolvers()).toEqual(['10.0.0.1'])
+  await rm(path)
+  looked.mockReturnValue(2000)
+  expect(resolvers()).toEqual(['10.0.0.1'])
+  await writeFile(path, 'nameserver 10.0.0.2\n')
+  looked.mockReturnValue(4000)
+  expect(resolvers()).toEqual(['10.0.0.2'])
 })
 
 test('the resolvers outside are those of both files, without systemd-resolved’s own', async () => {
