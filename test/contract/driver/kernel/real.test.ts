@@ -404,6 +404,10 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     await expect.poll(() => nft('list', 'table', 'inet', 'multihost').code).toBe(0)
     await delay(2000)
     expect(told, 'the driver’s own change is told once').toBe(2)
+    await bench.kernel.redirect({ address: '169.254.255.53', port: 53, to: 61_053 })
+    await expect.poll(() => told).toBe(3)
+    nft('delete', 'table', 'ip', 'multihost_dns')
+    await expect.poll(() => told).toBe(4)
     await watch.close()
   })
 

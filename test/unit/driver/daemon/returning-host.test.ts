@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { ask } from '../../../../driver/control/client.ts'
 import { isIdle } from '../../../../driver/core/reserve.ts'
 import { replicasOn } from '../../../../driver/core/snapshot.ts'
-import { ask } from '../../../../driver/control/client.ts'
 import { evict } from '../../../../driver/verbs/evict-host.ts'
 import { quickIntervals } from '../../../fixtures/intervals.ts'
 import { until } from '../../../fixtures/until.ts'
