@@ -473,6 +473,17 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(plan(await bench.kernel.observe(path), sample(bench)).ops).toEqual([])
   })
 
+  test('with the entry of a peer goes what an earlier driver let br0 learn of its MAC', async () => {
+    await using bench = await open()
+    const path = bench.namespace('a')
+    await bench.kernel.apply(proven(everything(bench)))
+    const { mac } = peer(2)
+    bench.spaces.ip(path, `fdb add ${mac} dev vxlan1 master static`, 'bridge')
+    const vtep = '192.168.33.12'
+    await bench.kernel.apply(proven([{ op: 'fdb-del', namespace: path, mac, vtep }]))
+    expect(bench.spaces.run(path, 'bridge', 'fdb', 'show').stdout).not.toContain(mac)
+  })
+
   test('a namespace without the mark is not removed', async () => {
     await using bench = await open()
     await bench.foreign('f')
