@@ -122,7 +122,8 @@ const special: readonly (readonly [Cidr, string])[] = [
   ['169.254.0.0/16', 'link-local addresses'],
   ['224.0.0.0/4', 'multicast'],
   ['255.255.255.255/32', 'broadcast'],
-  ['::/127', 'loopback and the unspecified address'],
+  // The kernel's tools print these as ::10.0.0.1, which is another text than RFC 5952's.
+  ['::/96', 'loopback and IPv4-compatible addresses'],
   ['::ffff:0:0/96', 'IPv4-mapped addresses'],
   ['fe80::/10', 'link-local addresses'],
   ['ff00::/8', 'multicast'],

@@ -20,9 +20,7 @@ export function machineResolvers(path: string, own: Ip): () => readonly string[]
     if (performance.now() - lookedAt < 1000) return known
     lookedAt = performance.now()
     try {
-      const { ino, size, mtimeMs } = statSync(path)
-      // Also the size: two writes may have one time, and the file may have been read between them.
-      const now = `${ino} ${size} ${mtimeMs}`
+      const now = stampOf(path)
       if (now === stamp) return known
       const text = readFileSync(path, 'utf8')
       if (text === '') return known
@@ -33,6 +31,12 @@ export function machineResolvers(path: string, own: Ip): () => readonly string[]
     }
     return known
   }
+}
+
+/** Differs for each other file, as in glibc (file_change_detection.c): on some systems all files have one time. */
+function stampOf(path: string): string {
+  const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true })
+  return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
 }
 
 /** As in glibc (MAXNS). */

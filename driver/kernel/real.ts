@@ -196,7 +196,32 @@ type Batch = Extract<Step, { kind: 'batch' }>
 async function batch(machine: Machine, command: string[], step: Batch): Promise<Refusal[]> {
   const refusals = await runBatch(machine, command, step)
   machine.changed(step.lines.map(({ text }) => text).join('; '))
-  return refusals
+  return againWithIpv6(machine, command.at(-1) ?? 'ip', step, refusals)
+}
+
+/** The kernel's words for a neighbour on a device whose `disable_ipv6` is 1 (net/ipv6/ndisc.c, ndisc_allow_add). */
+const ipv6IsDisabled = /IPv6 is disabled on this device/
+
+/**
+ * A machine may disable IPv6 on each new interface (the kernel's parameter `ipv6.disable_ipv6`, or
+ * `devconf_inherit_init_net`), or on those that are there. A network has IPv6 because a person asked for it,
+ * and vxlan1 has no address of its own: IPv6 is enabled there, and what was refused is tried once more.
+ */
+async function againWithIpv6(
+  machine: Machine,
+  tool: string,
+  step: Batch,
+  refusals: Refusal[],
+): Promise<Refusal[]> {
+  const disabled = new Set(refusals.filter(({ words }) => ipv6IsDisabled.test(words)).map(({ op }) => op))
+  if (disabled.size === 0) return refusals
+  const enter = machine.enter(step.where)
+  const enable = 'echo 0 > /proc/sys/net/ipv6/conf/vxlan1/disable_ipv6'
+  if ((await machine.run([...enter, 'sh', '-c', enable])).code !== 0) return refusals
+  machine.changed(enable)
+  const lines = step.lines.filter(({ op }) => disabled.has(op))
+  const again = await runBatch(machine, [...enter, tool], { ...step, lines })
+  return [...refusals.filter(({ op }) => !disabled.has(op)), ...again]
 }
 
 async function runBatch(machine: Machine, command: string[], { where, lines }: Batch): Promise<Refusal[]> {

@@ -60,11 +60,17 @@ export async function removeRedirect(run: Run, prefix: readonly string[], of: Re
   if (nft !== undefined && !gone.test(nft.stderr)) succeeded(nft)
   for (const { chain, rule } of iptablesRules(of)) {
     const iptables = [...prefix, 'iptables', '-w', '2', '-t', 'nat']
-    while ((await attempt(run([...iptables, '-D', chain, ...rule])))?.code === 0);
+    const remove = (): Promise<Outcome | undefined> => attempt(run([...iptables, '-D', chain, ...rule]))
+    let outcome = await remove()
+    while (outcome?.code === 0) outcome = await remove()
+    if (outcome !== undefined && isLocked.test(outcome.stderr)) succeeded(outcome)
   }
   const address = await run([...prefix, 'ip', 'address', 'del', `${of.address}/32`, 'dev', 'lo'])
   if (!gone.test(address.stderr)) succeeded(address)
 }
+
+/** Another program holds the lock of iptables: whether a rule is there is not known. */
+const isLocked = /xtables lock|temporarily unavailable/
 
 /** Undefined for a tool that is not there: it has made nothing. */
 function attempt(outcome: Promise<Outcome>): Promise<Outcome | undefined> {
@@ -103,7 +109,9 @@ function rulesOf({ address, port, to }: Redirect): string[] {
 async function byIptables(run: Run, prefix: readonly string[], of: Redirect): Promise<void> {
   for (const { chain, rule } of iptablesRules(of)) {
     const iptables = [...prefix, 'iptables', '-w', '2', '-t', 'nat']
-    if ((await run([...iptables, '-C', chain, ...rule])).code === 0) continue
+    const found = await run([...iptables, '-C', chain, ...rule])
+    if (found.code === 0) continue
+    if (isLocked.test(found.stderr)) succeeded(found)
     succeeded(await run([...iptables, '-I', chain, '1', ...rule]))
   }
 }

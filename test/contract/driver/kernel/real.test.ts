@@ -3,7 +3,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import type { Op } from '../../../../driver/core/datapath/datapath.ts'
+import type { Datapath, Op } from '../../../../driver/core/datapath/datapath.ts'
 import { plan } from '../../../../driver/core/datapath/plan.ts'
 import { realKernel } from '../../../../driver/kernel/real.ts'
 import { datapath, peer, veth } from '../../../fixtures/datapath.sample.ts'
@@ -404,6 +404,10 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     await expect.poll(() => nft('list', 'table', 'inet', 'multihost').code).toBe(0)
     await delay(2000)
     expect(told, 'the driver’s own change is told once').toBe(2)
+    await bench.kernel.redirect({ address: '169.254.255.53', port: 53, to: 61_053 })
+    await expect.poll(() => told).toBe(3)
+    nft('delete', 'table', 'ip', 'multihost_dns')
+    await expect.poll(() => told).toBe(4)
     await watch.close()
   })
 
@@ -420,6 +424,31 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(
       bench.spaces.run(bench.namespace('a'), 'ip', '-6', 'address', 'show', 'scope', 'link').stdout,
     ).toBe('')
+  })
+
+  test('neighbours of IPv6 are entered where a machine disables IPv6 on its interfaces', async () => {
+    await using bench = await open()
+    const path = bench.namespace('a')
+    const want: Datapath = {
+      ...sample(bench),
+      peers: [{ mac: '02:42:ac:15:00:07', vtep: '192.168.33.12', addresses: ['172.21.0.7', 'fd00:1::7'] }],
+    }
+    const disable = () =>
+      bench.spaces.run(
+        path,
+        'sh',
+        '-c',
+        'for of in all default; do echo 1 > /proc/sys/net/ipv6/conf/$of/disable_ipv6; done',
+      )
+    const reach = async () => bench.kernel.apply(proven(plan(await bench.kernel.observe(path), want).ops))
+    await bench.kernel.apply(proven(plan(undefined, want).ops.slice(0, 1)))
+    disable()
+    expect(await reach()).toEqual([])
+    expect(plan(await bench.kernel.observe(path), want).ops).toEqual([])
+    disable()
+    expect(plan(await bench.kernel.observe(path), want).ops).toMatchObject([{ ip: 'fd00:1::7' }])
+    expect(await reach()).toEqual([])
+    expect(plan(await bench.kernel.observe(path), want).ops).toEqual([])
   })
 
   test('a network below IPv6’s smallest MTU is complete', async () => {
@@ -442,6 +471,17 @@ describe.skipIf(!isRoot)('the real kernel', () => {
       'bridge',
     )
     expect(plan(await bench.kernel.observe(path), sample(bench)).ops).toEqual([])
+  })
+
+  test('with the entry of a peer goes what an earlier driver let br0 learn of its MAC', async () => {
+    await using bench = await open()
+    const path = bench.namespace('a')
+    await bench.kernel.apply(proven(everything(bench)))
+    const { mac } = peer(2)
+    bench.spaces.ip(path, `fdb add ${mac} dev vxlan1 master static`, 'bridge')
+    const vtep = '192.168.33.12'
+    await bench.kernel.apply(proven([{ op: 'fdb-del', namespace: path, mac, vtep }]))
+    expect(bench.spaces.run(path, 'bridge', 'fdb', 'show').stdout).not.toContain(mac)
   })
 
   test('a namespace without the mark is not removed', async () => {

@@ -35,3 +35,31 @@ test.skipIf(!isRoot || !isInstalled('setpriv')).for(['iptables-legacy', 'iptable
     expect(rules()).not.toContain('DNAT')
   },
 )
+
+test.skipIf(!isRoot || !isInstalled('nft'))(
+  'questions over UDP and TCP are led to the driver’s port',
+  async () => {
+    using spaces = namespaces()
+    const host = spaces.add('host')
+    const run: Run = async ([tool = '', ...args], input = '') => {
+      const { status, stdout, stderr } = spawnSync('nsenter', [`--net=${host}`, tool, ...args], {
+        encoding: 'utf8',
+        input,
+      })
+      return { code: status ?? -1, stdout, stderr }
+    }
+    await redirectPort(run, [], { address: '169.254.255.53', port: 53, to: 61_053 })
+    const at = (port: number) => `pack_sockaddr_in(${port}, inet_aton(q(169.254.255.53)))`
+    const ask = (kind: string) =>
+      spaces.run(
+        host,
+        'perl',
+        '-MSocket',
+        '-e',
+        `socket(my $s, AF_INET, ${kind}, 0) or die $!; bind($s, ${at(61_053)}) or die $!; ${kind === 'SOCK_STREAM' ? 'listen($s, 1) or die $!;' : ''}
+      socket(my $c, AF_INET, ${kind}, 0) or die $!; alarm 3; connect($c, ${at(53)}) or die $!; send($c, "x", 0) or die $!;
+      ${kind === 'SOCK_STREAM' ? 'accept(my $t, $s) or die $!; recv($t, my $got, 9, 0);' : 'recv($s, my $got, 9, 0);'} print $got`,
+      )
+    expect([ask('SOCK_DGRAM'), ask('SOCK_STREAM')]).toMatchObject([{ stdout: 'x' }, { stdout: 'x' }])
+  },
+)

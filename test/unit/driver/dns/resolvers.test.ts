@@ -1,5 +1,5 @@
 /** The machine's resolvers, out of resolv.conf. */
-import { rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -27,15 +27,38 @@ test('a file that is not there names no resolver', () => {
   expect(resolversIn('', '127.0.0.1')).toEqual([])
 })
 
-test('the resolvers of before stay while a program writes the file anew, and where it is no file any more', async () => {
+/** The resolvers of a file, a second later at each call. */
+function resolversOf(path: string): () => readonly string[] {
   vi.useFakeTimers({ toFake: ['performance'] })
   onTestFinished(() => void vi.useRealTimers())
-  const path = join(temporaryFolder(), 'resolv.conf')
   const resolvers = machineResolvers(path, '127.0.0.1')
-  const later = (): readonly string[] => {
+  return () => {
     vi.advanceTimersByTime(1000)
     return resolvers()
   }
+}
+
+test('another file of the same time is read, as where all files have one time', () => {
+  const folder = temporaryFolder()
+  const link = join(folder, 'resolv.conf')
+  const lead = (to: string): void => {
+    symlinkSync(to, `${link}.new`)
+    renameSync(`${link}.new`, link)
+  }
+  for (const [name, ip] of Object.entries({ first: '10.0.0.1', second: '10.0.0.2' })) {
+    writeFileSync(join(folder, name), `nameserver ${ip}\n`)
+    utimesSync(join(folder, name), 1, 1)
+  }
+  const later = resolversOf(link)
+  lead('first')
+  expect(later()).toEqual(['10.0.0.1'])
+  lead('second')
+  expect(later()).toEqual(['10.0.0.2'])
+})
+
+test('the resolvers of before stay while a program writes the file anew, and where it is no file any more', async () => {
+  const path = join(temporaryFolder(), 'resolv.conf')
+  const later = resolversOf(path)
   writeFileSync(path, 'nameserver 10.0.0.1\n')
   expect(later()).toEqual(['10.0.0.1'])
   rmSync(path)

@@ -49,3 +49,18 @@ test('no rule depends on connection tracking; members’ packets, and what route
     leaving udp dport { 4789, 4790 } @th,96,24 { 0, 256 } ip6 daddr { fd00:33::11 } notrack"
   `)
 })
+
+test('each rule that lets packets in or out has every host of the cluster', async () => {
+  let script = ''
+  const run = async (command: readonly string[], input = '') => {
+    if (input.includes('add table')) script = input
+    return { code: command.includes('list') ? 1 : 0, stdout: '', stderr: 'No such file or directory' }
+  }
+  const hosts = Array.from({ length: 300 }, (_, n) => n + 1)
+  const v4 = hosts.map((n) => `10.33.${n >> 8}.${n & 255}`)
+  const v6 = hosts.map((n) => `fd00:33::${n.toString(16)}`)
+  await keepFilter(run, [], () => ({ vteps: [...v4, ...v6], ports: [4789], vnis: [256] }))
+  const sets = [...script.matchAll(/\b(ip6?) [sd]addr \{ ([^}]*) \}/g)]
+  expect(sets).toHaveLength(14)
+  for (const [, protocol, members] of sets) expect(members?.split(', ')).toEqual(protocol === 'ip' ? v4 : v6)
+})

@@ -58,6 +58,18 @@ test('what the kernel keeps by itself is left out', () => {
   expect(told(have)).toBe('')
 })
 
+test('a permanent entry of no endpoint is one too many', () => {
+  const have = right()
+  have.fdb.push({ mac: '02:42:ac:15:00:77', vtep: '192.168.33.12', permanent: true })
+  have.neighbours.push({ ip: '172.21.0.119', mac: '02:42:ac:15:00:77', permanent: true })
+  have.neighbours.push({ ip: 'fd00:1::77', mac: '02:42:ac:15:00:77', permanent: true })
+  expect(told(have)).toMatchInlineSnapshot(`
+    "kernel: network foobar: FDB entry 02:42:ac:15:00:77: found 192.168.33.12, expected nothing; multihost check --repair
+    kernel: network foobar: neighbour 172.21.0.119: found 02:42:ac:15:00:77, expected nothing; multihost check --repair
+    kernel: network foobar: neighbour fd00:1::77: found 02:42:ac:15:00:77, expected nothing; multihost check --repair"
+  `)
+})
+
 test('two entries for one MAC are one too many', () => {
   const have = right()
   have.fdb.push({ mac: peer(3).mac, vtep: '192.168.33.99', permanent: true })

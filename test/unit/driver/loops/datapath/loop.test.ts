@@ -516,17 +516,28 @@ describe('the datapath loop', () => {
       await until('each network is audited three times', () => audits() >= before[1] + 3 * networks.length)
       expect(looks - before[0]).toBeLessThan(6)
     })
+  })
 
-    test('a host with a smaller underlay that begins to use the network changes its MTU within seconds', async () => {
-      await join()
+  test('the hosts that use a network and their underlays change its MTU within seconds, without a look', async () => {
+    const loop = start()
+    store.endpoint(here)
+    await loop.settled(a, here.id)
+    const mtu = async () => (await have())?.vxlan?.mtuBytes
+    const underlay = (mtuBytes: number) =>
       store.host('net-2', {
         vtep: '192.168.33.12',
         driverVersion: '1',
-        tunnel: { mtuBytes: 1400, answers: true },
+        tunnel: { mtuBytes, answers: true },
       })
-      store.use('net-2', a)
-      await expect.poll(async () => (await have())?.vxlan?.mtuBytes).toBe(1350)
-    })
+    underlay(1400)
+    store.use('net-2', a)
+    await expect.poll(mtu).toBe(1350)
+    store.remove('uses', `net-2/${a}`)
+    await expect.poll(mtu).toBe(1450)
+    store.use('net-2', a)
+    await expect.poll(mtu).toBe(1350)
+    underlay(1300)
+    await expect.poll(mtu).toBe(1250)
   })
 
   test('an unused namespace goes at once when Docker has no such network, and else after the grace period', async () => {

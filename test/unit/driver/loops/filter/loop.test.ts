@@ -4,14 +4,22 @@ import { silentLog } from '../../../../../driver/log.ts'
 import { startFilter } from '../../../../../driver/loops/filter/loop.ts'
 import { hostAddresses } from '../../../../fixtures/host-addresses.ts'
 import { createMemoryCluster } from '../../../../fixtures/memory-store.ts'
-import { network } from '../../../../fixtures/store-records.ts'
+import { endpoint, network } from '../../../../fixtures/store-records.ts'
 
 const own = '192.168.33.11'
 const other = '192.168.33.12'
 const stranger = '192.168.33.99'
 
 /** `have`: what an earlier driver let in. */
-function start({ have, filterIsOn = true }: { have?: TunnelFilter; filterIsOn?: boolean } = {}) {
+function start({
+  have,
+  filterIsOn = true,
+  everyMs = 10,
+}: {
+  have?: TunnelFilter
+  filterIsOn?: boolean
+  everyMs?: number
+} = {}) {
   const memory = createMemoryCluster()
   const host = (name: string, vtep: string) =>
     memory.put('hosts', name, JSON.stringify({ vtep, driverVersion: '1' }))
@@ -35,19 +43,31 @@ function start({ have, filterIsOn = true }: { have?: TunnelFilter; filterIsOn?: 
     vtep: () => state.vtep,
     filterIsOn,
     log: silentLog,
-    everyMs: 10,
+    everyMs,
     now,
   })
   return { memory, store, state, loop, host }
 }
 
-test('the hosts and networks of the store are let in, and a host that joins at once', async () => {
-  const { state, store, loop } = start()
+test('the hosts and networks of the store are let in, and a host that joins at once, as a new network', async () => {
+  const { state, store, loop } = start({ everyMs: 60_000 })
   await expect.poll(() => state.have).toEqual({ vteps: [own, other], ports: [4789, 4790], vnis: [0, 300] })
   expect(loop.counts()).toEqual({ arriving: 3, misrouted: 0, leaving: 4 })
   const value = { vtep: '192.168.33.13', driverVersion: '1' }
   await store.commit([{ op: 'create', table: 'hosts', key: 'net-3', value }])
   await expect.poll(() => state.have?.vteps).toContain('192.168.33.13')
+  const late = network('n2', { vni: 301, port: 4791 })
+  await store.commit([{ op: 'create', table: 'networks', key: 'n2', value: late }])
+  await expect.poll(() => state.have).toMatchObject({ ports: [4789, 4790, 4791], vnis: [0, 300, 301] })
+  await loop.close()
+})
+
+test('a host without a record that can be read is let in by those of its endpoints', async () => {
+  const { store, state, loop } = start()
+  const value = endpoint('n1', 'e1', { host: 'net-3', vtep: '192.168.33.13' })
+  await store.commit([{ op: 'create', table: 'endpoints', key: 'n1/e1', value }])
+  state.now = 600_000
+  await expect.poll(() => state.have?.vteps).toEqual([own, other, '192.168.33.13'])
   await loop.close()
 })
 

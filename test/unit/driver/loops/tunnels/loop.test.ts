@@ -353,6 +353,36 @@ describe('a driver that is killed', () => {
   })
 })
 
+test('a driver that has stopped and started again is silent as soon as any other', async () => {
+  const start = await cluster({ 'net-1': answering, 'net-2': answering })
+  const between = wire()
+  const net1 = start('net-1', between)
+  const before = start('net-2', between)
+  await pass(2000)
+  await before.close()
+  const net2 = start('net-2', between)
+  await pass(2000)
+  expect(states(net1)).toEqual(['net-2 answers'])
+  for (const name of ['net-1', 'net-2']) between.cut.add(vtepOf(name))
+  await pass(5000)
+  expect(states(net1)).toEqual(['net-2 silent'])
+  await Promise.all([net1.close(), net2.close()])
+})
+
+test('a host with a VTEP of the other family is not asked: no tunnel leads there', async () => {
+  const start = await cluster({ 'net-1': answering, 'net-2': answering })
+  const value = { vtep: 'fd00:33::13', driverVersion: '0.1.0', tunnel: answering }
+  const at = { host: 'net-3', vtep: value.vtep, v4: '10.0.0.9', mac: '02:42:0a:00:00:09', joined: true }
+  await start.memory.open('net-3').commit([
+    { op: 'create', table: 'hosts', key: 'net-3', value },
+    { op: 'create', table: 'endpoints', key: 'n1/e9', value: endpoint('n1', 'e9', at) },
+  ])
+  const net1 = start('net-1', wire())
+  await pass(5000)
+  expect(states(net1)).toEqual(['net-2 silent'])
+  await net1.close()
+})
+
 describe('a host that is away, for names', () => {
   test('is silent in the tunnel, whatever the store says, and is back with its answers', async () => {
     const told: string[] = []
