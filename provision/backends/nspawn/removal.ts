@@ -1,11 +1,12 @@
 /**
  * Taking a lab down, and finding what crashed runners left: only what a record names is touched.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { removeCutOffBuilds } from '../../images/cache.ts'
 import { namesOf } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
+import { mounts } from '../../process/mounts.ts'
 import { requireRoot } from '../../process/root.ts'
 import { run } from '../../process/run.ts'
 import { removeCgroup } from './cgroup.ts'
@@ -70,11 +71,11 @@ export async function collectGarbage(): Promise<Garbage> {
   }
   const disks = existsSync(diskRoot) ? readdirSync(diskRoot) : []
   const known = recordedLabs()
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+  const options = mounts().flatMap((mount) => mount.options)
   // A lab whose record is in another folder (MULTIHOST_LAB_RUN) may be up on them.
   const isLeft = (each: string) =>
     !known.includes(each) &&
-    !mounts.includes(`upperdir=${join(diskRoot, each)}/`) &&
+    !options.some((option) => option.startsWith(`upperdir=${join(diskRoot, each)}/`)) &&
     areDisks(join(diskRoot, each))
   for (const lab of disks.filter(isLeft)) {
     await run('rm', ['-rf', '--one-file-system', join(diskRoot, lab)])
