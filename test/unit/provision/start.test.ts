@@ -126,15 +126,18 @@ function startAsAnother() {
   })
 }
 
-test.skipIf(!isRoot)('who may not write to the packages uses them where a checkout has touched the lock file', () => {
-  mkdirSync(join(folder, 'node_modules'))
-  symlinkSync(join(root, 'node_modules/tsx'), join(folder, 'node_modules/tsx'))
-  writeFileSync(join(folder, 'node_modules/.package-lock.json'), '{ "packages": {} }')
-  const later = Date.now() / 1000 + 60
-  utimesSync(join(folder, 'package-lock.json'), later, later)
-  const { status, stdout, stderr } = startAsAnother()
-  expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'ran\n', stderr: '' })
-})
+test.skipIf(!isRoot)(
+  'who may not write to the packages uses them where a checkout has touched the lock file',
+  () => {
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(join(root, 'node_modules/tsx'), join(folder, 'node_modules/tsx'))
+    writeFileSync(join(folder, 'node_modules/.package-lock.json'), '{ "packages": {} }')
+    const later = Date.now() / 1000 + 60
+    utimesSync(join(folder, 'package-lock.json'), later, later)
+    const { status, stdout, stderr } = startAsAnother()
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'ran\n', stderr: '' })
+  },
+)
 
 test.skipIf(!isRoot)('who may not install the packages that are missing is told in one line', () => {
   const { status, stderr } = startAsAnother()
