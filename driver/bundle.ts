@@ -6,7 +6,7 @@
  * shipped.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, readFileSync } from 'node:fs'
+import { chmodSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build, type Metafile } from 'esbuild'
@@ -21,7 +21,19 @@ export interface Bundle {
   packages: string[]
 }
 
+/** Replaces the file as a whole: several labs may be coming up from one checkout. */
 export async function bundle(outfile: string): Promise<Bundle> {
+  const part = outfile.replace(/\.cjs$/, `.part-${process.pid}.cjs`)
+  try {
+    const made = await bundled(part)
+    renameSync(part, outfile)
+    return made
+  } finally {
+    rmSync(part, { force: true })
+  }
+}
+
+async function bundled(outfile: string): Promise<Bundle> {
   const { version } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { version: string }
   const commit = commitOf(root)
   const { metafile } = await build({

@@ -125,7 +125,9 @@ function taken() {
     return true
   } catch (error) {
     if (error.code === 'EEXIST') return false
-    throw error
+    console.error(`packages are missing, and ${root} cannot be written: ${error.code}`)
+    console.error('  as its owner run there: npm ci')
+    process.exit(2)
   }
 }
 
@@ -178,8 +180,17 @@ function stale() {
     if (path === '' || (!found && optional)) return false // the project itself; a package for another platform
     return found?.version !== version || found.integrity !== integrity
   })
-  if (!differs) utimesSync(installed, new Date(), new Date())
+  if (!differs) touch(installed)
   return differs
+}
+
+/** Another user's file, or one on a read-only disk, is compared again by the next command. */
+function touch(file) {
+  try {
+    utimesSync(file, new Date(), new Date())
+  } catch {
+    // the packages are the wanted ones without this
+  }
 }
 
 /** npm's record of packages, by path. */

@@ -90,7 +90,10 @@ async function main(args: string[]): Promise<number> {
   }
   const times = count(values.repeat)
   const folder = ownFolder(positionals)
-  if (folder !== undefined) process.env[folderVariable] = folder.path
+  if (folder !== undefined) {
+    process.env[folderVariable] = folder.path
+    refuseWithFolder(values, folder)
+  }
   const subjects = await subjectsFor(folder, values)
   if (values.page !== undefined) process.env.MULTIHOST_PAGE = resolve(values.page)
   if (values.update) process.env.MULTIHOST_UPDATE = '1'
@@ -190,8 +193,18 @@ async function subjectsFor(
   folder: OwnFolder | undefined,
   { driver, datapath }: { driver?: string; datapath?: string },
 ): Promise<[Subject, ...Subject[]]> {
-  const first = (folder && (await subjectIn(folder))) ?? ours(datapath)
+  const own = folder && (await subjectIn(folder))
+  if (own !== undefined && datapath !== undefined)
+    throw new LabError(`--datapath is for our driver, and ${folder?.path} has a subject.ts of its own`)
+  const first = own ?? ours(datapath)
   return driver === undefined ? [first] : [first, otherSubject(driver)]
+}
+
+/** An option that is ignored would be a mistake: of a folder all scenarios run, and none is the walkthrough's. */
+function refuseWithFolder(values: Readonly<Record<string, unknown>>, { path }: OwnFolder): void {
+  const surplus = ['all', 'page', 'update'].find((option) => values[option] !== undefined)
+  if (surplus !== undefined)
+    throw new LabError(`--${surplus} is for the scenarios of this project, not for those of ${path}`)
 }
 
 /** Options that make a new lab say nothing about one that is up. */

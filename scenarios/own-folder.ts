@@ -7,6 +7,8 @@ import { join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { roles } from '../provision/lab/definition.ts'
 import { LabError } from '../provision/process/errors.ts'
+import { programCommand } from '../provision/process/lab-command.ts'
+import { shellQuote } from '../provision/process/quote.ts'
 import type { Subject } from './kit/subject.ts'
 import { root } from './record/folder.ts'
 
@@ -37,8 +39,27 @@ export function ownFolder([word, ...filters]: readonly string[]): OwnFolder | un
     (name) => filters.length === 0 || filters.some((filter) => name.includes(filter)),
   )
   if (files.length === 0) throw new LabError(`${path} has no file ${filters.join(' or ')}*.scenario.ts`)
+  refuseBelow(path, files)
   const labFile = join(path, 'lab.json')
   return { path, files, ...(existsSync(labFile) && { labFile }) }
+}
+
+/** A run has one subject and one list of hosts: those of another folder would not count. */
+function refuseBelow(path: string, files: readonly string[]): void {
+  const folders = new Set(files.flatMap((file) => parents(file)))
+  for (const folder of folders) {
+    const own = ['subject.ts', 'lab.json'].find((name) => existsSync(join(path, folder, name)))
+    if (own === undefined) continue
+    throw new LabError(`${path}: ${folder} below it has a ${own} of its own, which would not count`, {
+      hint: `run it alone: ${programCommand('scenarios')} ${shellQuote(join(path, folder))}`,
+    })
+  }
+}
+
+/** Folders on the way to the file, the first of them first: `a`, `a/b` for `a/b/c.scenario.ts`. */
+function parents(file: string): string[] {
+  const words = file.split('/').slice(0, -1)
+  return words.map((_, at) => words.slice(0, at + 1).join('/'))
 }
 
 /** Without those of packages. A link to a folder is not followed: it may lead back here. */

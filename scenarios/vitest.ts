@@ -2,6 +2,7 @@
  * vitest as a child process, on chosen scenario files.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -78,6 +79,16 @@ export function listedIn(output: string): { name: string; file: string }[] {
 const absolute = (files: readonly string[]) => files.map((file) => join(scenarioRoot(), file))
 const patternArgs = (pattern: string | undefined): string[] => (pattern === undefined ? [] : ['-t', pattern])
 
+/** Vite's usual loader of its settings writes into node_modules, which may be another user's, or read-only. */
+function loader(packages: string): string[] {
+  try {
+    accessSync(dirname(packages), constants.W_OK)
+    return []
+  } catch {
+    return ['--configLoader', 'runner']
+  }
+}
+
 /**
  * In a process group of its own: signals reach vitest through `endVitest` alone. `ipc`: the reporter ends
  * that group when this process is killed. `last`: options at the end of the line.
@@ -89,7 +100,8 @@ function start(
   last: readonly string[] = [],
 ) {
   const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs')
-  return spawn(process.execPath, [vitest, ...args, '--project', 'scenarios', ...last], {
+  const options = [...loader(dirname(vitest)), '--project', 'scenarios']
+  return spawn(process.execPath, [vitest, ...args, ...options, ...last], {
     cwd: root,
     detached: true,
     stdio: ['ignore', stdout, 'inherit', 'ipc'],

@@ -2,7 +2,7 @@
  * Command lines of `lab` and `scenarios`: one parser, whose errors name the value and the allowed ones, and
  * the choice of a lab by flags, or by MULTIHOST_LAB, MULTIHOST_BACKEND and MULTIHOST_INVENTORY.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -13,6 +13,7 @@ import { checkedPrograms } from '../images/programs.ts'
 import { allowedCounts, defaultLab, generateLab, hostNamed, type Lab, readLab } from '../lab/definition.ts'
 import { LabError, messageOf, unknown } from '../process/errors.ts'
 import { shellQuote } from '../process/quote.ts'
+import { writeWhole } from '../process/whole-file.ts'
 
 export const labOptions = {
   lab: { type: 'string' },
@@ -187,7 +188,7 @@ function fileOf(lab: Lab): string {
     new URL(`../../dist/lab${lab.source.replaceAll(/[^\w]+/g, '-')}.json`, import.meta.url),
   )
   mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, `${JSON.stringify({ network: lab.network, hosts: lab.hosts }, null, 2)}\n`)
+  writeWhole(file, `${JSON.stringify({ network: lab.network, hosts: lab.hosts }, null, 2)}\n`)
   return file
 }
 

@@ -10,6 +10,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { folderFrom } from '../process/folder.ts'
+import { mounts } from '../process/mounts.ts'
 
 /** An ordinary user may not write the machine's cache. */
 const usual = process.getuid?.() === 0 ? '/var/cache/multihost' : join(homedir(), '.cache/multihost')
@@ -81,7 +82,7 @@ export function contentsOf(path: string): string[] {
  */
 function inUse(path: string): boolean {
   const root = join(cacheRoot, basename(path).replace(/^docker-/, 'root-'))
-  return readFileSync('/proc/self/mountinfo', 'utf8').includes(`lowerdir=${root},`)
+  return mounts().some(({ options }) => options.includes(`lowerdir=${root}`))
 }
 
 /** Entries of the same name up to the hash. */

@@ -5,9 +5,10 @@
  * Secrets are never arguments of a command, and never in a file that other users can read.
  */
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from '../process/run.ts'
+import { writeWhole } from '../process/whole-file.ts'
 import { hostsOfRole, type Lab } from './definition.ts'
 
 export interface Secrets {
@@ -41,7 +42,7 @@ async function makeSecrets(folder: string, lab: Lab): Promise<void> {
   await authority(file('authority'), 'multihost lab')
   await signed(file('consul'), file('authority'), [...servers, 'IP:127.0.0.1', 'DNS:localhost'].join(','))
   const tokens = hostsOfRole(lab, 'docker').map(({ name }) => [name, randomUUID()])
-  writeFileSync(file('tokens.json'), JSON.stringify(Object.fromEntries(tokens)), { mode: 0o600 })
+  writeWhole(file('tokens.json'), JSON.stringify(Object.fromEntries(tokens)), 0o600)
 }
 
 /** Writes PATH.key and PATH.pem. */

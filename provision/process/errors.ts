@@ -40,8 +40,10 @@ function systemError({ code, message }: NodeJS.ErrnoException): string {
   return hint === undefined ? message : `${message}\n  ${hint}`
 }
 
+export const fullDisk = 'the disk is full: make room, then run it again'
+
 const ways: Record<string, string> = {
-  ENOSPC: 'the disk is full: make room, then run it again',
+  ENOSPC: fullDisk,
   EROFS: 'the disk is mounted read-only',
   EACCES: 'run it as root',
   EPERM: 'run it as root',

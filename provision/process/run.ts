@@ -2,7 +2,7 @@
  * Commands on this machine. Resolves with stdout; a failure is one line with the tool's own last words. An
  * interruption of the runner ends the commands under way.
  */
-import { LabError } from './errors.ts'
+import { fullDisk, LabError } from './errors.ts'
 import { checkInterrupted, interruptionSignal } from './interruption.ts'
 
 /**
@@ -41,7 +41,10 @@ export async function run(
   checkInterrupted()
   if (!result.failed) return result.stdout
   const output = (result.stderr || result.stdout || result.shortMessage || '').trim().split('\n')
-  throw new LabError(`${file} ${args.slice(0, 3).join(' ')}: ${output.slice(-3).join('; ')}`, {
+  const full = output.findLast((line) => line.includes('No space left on device')) // cp says it for each file
+  const words = full ?? output.slice(-3).join('; ')
+  throw new LabError(`${file} ${args.slice(0, 3).join(' ')}: ${words}`, {
     cause: result,
+    hint: full === undefined ? undefined : fullDisk,
   })
 }

@@ -147,12 +147,16 @@ async function upload(link: Link, path: string, content: string | Buffer, mode =
   throw new LabError(`${link.target.name}: cannot write ${path}: ${result.stderr.trim()}`)
 }
 
-/** Shell that writes its input to the file. Every user may enter a folder that it makes. */
+/**
+ * Shell that writes its input to the file. Every user may enter a folder that it makes. Until the file has
+ * its mode, root alone can read it: it may be a secret.
+ */
 export function uploadCommand(path: string, mode: string): string {
   const to = shellQuote(path)
   const temporary = shellQuote(`${path}.part`)
   const folder = shellQuote(path.replace(/\/[^/]*$/, '') || '/')
-  return `(umask 022 && mkdir -p ${folder}) && cat > ${temporary} && chmod ${mode} ${temporary} && mv ${temporary} ${to}`
+  const write = `rm -f ${temporary} && (umask 077 && cat > ${temporary})` // a link there leads elsewhere
+  return `(umask 022 && mkdir -p ${folder}) && ${write} && chmod ${mode} ${temporary} && mv ${temporary} ${to}`
 }
 
 function lost(target: Target): LabError {

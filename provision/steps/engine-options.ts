@@ -52,7 +52,7 @@ ExecStartPre=-/bin/sh -c "! grep -q -e --dns=${usualDns} ${optionsFile} || ip ad
 ]
 /** Shell: the file that dockerd had its options from. */
 const readOptions = `$(ls /run/multihost-docker-options 2> /dev/null || echo ${optionsFile})`
-const answers = 'docker version > /dev/null'
+const answers = `timeout ${10 * timeoutScale} docker version > /dev/null`
 
 /** Before the engine and the driver, which both read it, and which the steps after this one start again. */
 export const engineOptions: Step = {

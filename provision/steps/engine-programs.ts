@@ -5,6 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { checkVersion } from '../images/engines.ts'
 import { engineProgramsIn } from '../images/programs.ts'
+import { LabError } from '../process/errors.ts'
+import { timeoutScale } from '../process/timeout-scale.ts'
 import { engineFiles, keepEngine } from './earlier-engine.ts'
 import { filesHold, type RemoteFile, type Step, type StepContext, writeFiles } from './step.ts'
 
@@ -15,11 +17,28 @@ export const enginePrograms: Step = {
   title: 'docker engine: programs of --engine-from',
   holds: async (context) => filesHold(context, files(context)),
   async apply(context) {
+    await tryEngine(context)
     await keepEngine(context)
     await context.$`systemctl stop docker docker.socket containerd`
     await writeFiles(context, files(context))
     await context.$`systemctl daemon-reload`
   },
+}
+
+/** Before anything is changed: another program would be found when it does not start. */
+async function tryEngine(context: StepContext): Promise<void> {
+  const { $, host, programs } = context
+  const dockerd = programs.engine && engineProgramsIn(programs.engine).dockerd
+  if (!dockerd) return
+  const tried = `${engineFolder}/dockerd.tried`
+  await writeFiles(context, [{ path: tried, content: readFileSync(dockerd), mode: '0755' }])
+  const answer = await $`timeout ${10 * timeoutScale} ${tried} --version`.nothrow()
+  await $`rm -f ${tried}; rmdir ${engineFolder} 2> /dev/null || true`
+  if (/^Docker version /.test(answer.stdout)) return
+  const said = answer.stderr.trim().split('\n').at(-1)
+  throw new LabError(
+    `--engine-from ${programs.engine}: its dockerd is not Docker on ${host.name}; "dockerd --version" must print "Docker version …"${said && `: ${said}`}`,
+  )
 }
 
 /** After the engine was started: what runs is what was asked for. */

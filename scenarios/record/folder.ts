@@ -5,6 +5,7 @@
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { LabError } from '../../provision/process/errors.ts'
 
 /** The project's root, with a slash at its end. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -29,11 +30,19 @@ export function reportFolder(): string {
 
 const written = /^(index\.html|junit.*\.xml|events\.jsonl|evidence)$/
 
-/** Removes the report of an earlier run: a reader would take it for this run's. */
+/**
+ * Removes the report of an earlier run: a reader would take it for this run's. Throws for a report of a
+ * person's, which a folder of scenarios may have.
+ */
 export function emptyReportFolder(): void {
   const folder = reportFolder()
   mkdirSync(folder, { recursive: true })
-  for (const name of readdirSync(folder).filter((each) => written.test(each))) {
-    rmSync(join(folder, name), { recursive: true, force: true })
-  }
+  const names = readdirSync(folder)
+  const old = names.filter((each) => written.test(each))
+  // Every report has its events.
+  if (old.length > 0 && !names.includes('events.jsonl'))
+    throw new LabError(`${folder} has ${old.join(', ')}, and no report of an earlier run`, {
+      hint: 'the report would replace it: move it away',
+    })
+  for (const name of old) rmSync(join(folder, name), { recursive: true, force: true })
 }

@@ -45,6 +45,8 @@ interface Session {
 
 export function nspawnBackend(options: BackendOptions): Backend {
   const { name } = options
+  // Images and hosts have files for users besides root. A person's umask may be 077.
+  process.umask(0o022)
   for (const each of [options.engine, ...Object.values(options.engines)]) checkReachable(each)
   const session: Session = { name, asked: options, secure: options.secure }
   return {

@@ -86,6 +86,14 @@ export async function removeCgroup(path: string): Promise<void> {
   }
 }
 
+/**
+ * Removes the parent of all labs' groups unless it has one. A lab whose record is in another folder may be
+ * up: groups of its hosts that happen to be empty are not to go.
+ */
+export function removeSharedCgroup(): void {
+  cgroupFolders('multihost-lab').forEach(removed)
+}
+
 function removed(folder: string): boolean {
   try {
     rmdirSync(folder)

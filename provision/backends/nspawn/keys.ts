@@ -1,9 +1,9 @@
 /**
  * The lab's ssh keys: one for the runner and one per host, made with the lab and gone with it.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
 import type ssh2 from 'ssh2'
+import { writeWhole } from '../../process/whole-file.ts'
 import { labPaths } from './paths.ts'
 
 export interface KeyPair {
@@ -29,8 +29,7 @@ async function makeKeys(file: string, lab: string, names: readonly string[]): Pr
     client: keyPair(`lab ${lab}`, ssh.utils),
     hosts: Object.fromEntries(names.map((name) => [name, keyPair(name, ssh.utils)])),
   }
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  writeFileSync(file, JSON.stringify(keys), { mode: 0o600 })
+  writeWhole(file, JSON.stringify(keys), 0o600)
 }
 
 /**

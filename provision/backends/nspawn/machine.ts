@@ -24,6 +24,7 @@ import type { Image } from '../../images/host-image.ts'
 import { hostsFileLines, type Lab } from '../../lab/definition.ts'
 import { LabError, messageOf } from '../../process/errors.ts'
 import { checkInterrupted } from '../../process/interruption.ts'
+import { mounts } from '../../process/mounts.ts'
 import { run } from '../../process/run.ts'
 import { poll } from '../../process/until.ts'
 import { type Connection, connect } from '../../ssh/connection.ts'
@@ -135,10 +136,7 @@ export async function removeMachine(lab: string, name: string): Promise<void> {
 
 /** Unmounts everything below a folder, the deepest first. */
 async function unmountBelow(folder: string): Promise<void> {
-  const points = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => (line.split(' ')[4] ?? '').replaceAll('\\040', ' '))
-    .filter((point) => point.startsWith(`${folder}/`))
+  const points = mounts().flatMap(({ point }) => (point.startsWith(`${folder}/`) ? [point] : []))
   for (const point of points.reverse()) await run('umount', [point])
 }
 
@@ -161,7 +159,7 @@ function writeIdentity(root: string, lab: Lab, name: string, keys: LabKeys): voi
   const put = (path: string, content: string, mode = 0o644) => {
     const file = join(root, path)
     mkdirSync(join(file, '..'), { recursive: true })
-    writeFileSync(file, content)
+    writeFileSync(file, content, { mode })
     chmodSync(file, mode)
   }
   put('etc/hostname', `${name}\n`)

@@ -6,23 +6,15 @@
  * `--keep`). A lab whose owner has died is a leftover: the next `up` or `gc` removes it. A lab that was whole
  * before its owner came (`stays`) is no leftover.
  */
-import {
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, linkSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Programs } from '../../images/programs.ts'
 import type { Lab } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
 import { jsonIn } from '../../process/json.ts'
 import { labCommand } from '../../process/lab-command.ts'
 import { unlessGone } from '../../process/unless-gone.ts'
+import { writePart, writeWhole } from '../../process/whole-file.ts'
 import { diskRoot, labPaths, runRoot } from './paths.ts'
 
 export interface LabRecord {
@@ -71,13 +63,12 @@ function isRecord(value: unknown): value is LabRecord {
 }
 
 export function writeRecord(record: LabRecord): void {
-  const { record: file } = labPaths(record.lab)
-  renameSync(partOf(record), file)
+  writeWhole(labPaths(record.lab).record, textOf(record))
 }
 
 /** Writes the record of a lab that has none; false when another process has written one meanwhile. */
 export function createRecord(record: LabRecord): boolean {
-  const part = partOf(record)
+  const part = writePart(labPaths(record.lab).record, textOf(record))
   try {
     linkSync(part, labPaths(record.lab).record)
     return true
@@ -89,16 +80,8 @@ export function createRecord(record: LabRecord): boolean {
   }
 }
 
-function partOf(record: LabRecord): string {
-  const part = `${labPaths(record.lab).record}.part-${process.pid}`
-  mkdirSync(dirname(part), { recursive: true, mode: 0o700 })
-  try {
-    writeFileSync(part, JSON.stringify(record, null, 2))
-  } catch (error) {
-    rmSync(part, { force: true }) // a full disk has a part of it
-    throw error
-  }
-  return part
+function textOf(record: LabRecord): string {
+  return JSON.stringify(record, null, 2)
 }
 
 export function removeRecord(lab: string): void {

@@ -1,14 +1,15 @@
 /**
  * Taking a lab down, and finding what crashed runners left: only what a record names is touched.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { removeCutOffBuilds } from '../../images/cache.ts'
 import { namesOf } from '../../lab/definition.ts'
 import { LabError } from '../../process/errors.ts'
+import { mounts } from '../../process/mounts.ts'
 import { requireRoot } from '../../process/root.ts'
 import { run } from '../../process/run.ts'
-import { removeCgroup } from './cgroup.ts'
+import { removeCgroup, removeSharedCgroup } from './cgroup.ts'
 import { machineState, removeMachine } from './machine.ts'
 import { removeNetwork } from './network.ts'
 import { diskRoot, labPaths } from './paths.ts'
@@ -35,14 +36,23 @@ export async function removeLab(lab: string): Promise<void> {
     throw new LabError(`lab ${lab} is in use by process ${record.owner?.pid}`)
   const { owner: _, ...rest } = record
   const me = ownerOf(process.pid)
-  writeRecord({ ...rest, complete: false, ...(me ? { owner: me } : {}) })
+  unlessFull(() => writeRecord({ ...rest, complete: false, ...(me ? { owner: me } : {}) }))
   const hosts = namesOf(record.definition)
   await Promise.all(hosts.map((name) => removeMachine(lab, name)))
   await removeNetwork(lab, hosts)
   await removeCgroup(labPaths(lab).cgroup)
-  if (recordedLabs().length === 1) await removeCgroup('multihost-lab').catch(() => undefined) // another lab may be starting
+  if (recordedLabs().length === 1) removeSharedCgroup() // another lab may be starting
   await run('rm', ['-rf', '--one-file-system', disksOf(record)])
   removeRecord(lab)
+}
+
+/** A removal makes room, so that it goes on without its record where the disk is full. */
+function unlessFull(write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  }
 }
 
 function disksOf({ lab, disks = diskRoot }: LabRecord): string {
@@ -70,11 +80,11 @@ export async function collectGarbage(): Promise<Garbage> {
   }
   const disks = existsSync(diskRoot) ? readdirSync(diskRoot) : []
   const known = recordedLabs()
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+  const options = mounts().flatMap((mount) => mount.options)
   // A lab whose record is in another folder (MULTIHOST_LAB_RUN) may be up on them.
   const isLeft = (each: string) =>
     !known.includes(each) &&
-    !mounts.includes(`upperdir=${join(diskRoot, each)}/`) &&
+    !options.some((option) => option.startsWith(`upperdir=${join(diskRoot, each)}/`)) &&
     areDisks(join(diskRoot, each))
   for (const lab of disks.filter(isLeft)) {
     await run('rm', ['-rf', '--one-file-system', join(diskRoot, lab)])

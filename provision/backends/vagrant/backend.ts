@@ -15,7 +15,7 @@ import { reach } from '../../ssh/reach.ts'
 import type { Backend, BackendOptions, MachineState } from '../backend.ts'
 import { accessIn, type Machine, machinesIn, type SshAccess } from './answers.ts'
 import { machineFolder, madeFolder, recordedLab } from './record.ts'
-import { vagrant } from './vagrant.ts'
+import { isLocked, vagrant } from './vagrant.ts'
 
 export function vagrantBackend(asked: BackendOptions): Backend {
   const { engine, engines, programs } = asked
@@ -39,8 +39,9 @@ export function vagrantBackend(asked: BackendOptions): Backend {
           refuseOtherHosts(asked)
           const before = await machines()
           made = [...before.values()].every(({ state }) => state === 'absent')
-          // The steps come from here, and not from the Vagrantfile's trigger, which would start this script again.
-          await vagrant(['up', '--no-provision'], { say })
+          await start(say, () => {
+            made = false
+          })
         },
       },
     ],
@@ -73,6 +74,19 @@ export function vagrantBackend(asked: BackendOptions): Backend {
         throw error
       }
     },
+  }
+}
+
+/**
+ * The steps come from here, and not from the Vagrantfile's trigger, which would start this script again.
+ * `locked` is called where another process is making the machines.
+ */
+async function start(say: (line: string) => void, locked: () => void): Promise<void> {
+  try {
+    await vagrant(['up', '--no-provision'], { say })
+  } catch (error) {
+    if (isLocked(error)) locked()
+    throw error
   }
 }
 

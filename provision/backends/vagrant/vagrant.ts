@@ -28,7 +28,13 @@ export async function vagrant(
     .filter((line) => line.trim() !== '' && !line.startsWith('Vagrant failed to initialize'))
   throw new LabError(`vagrant ${args.join(' ')}: ${words.slice(-6).join('\n  ')}`, {
     hint: `${labCommand} doctor --backend vagrant`,
+    cause: stderr,
   })
+}
+
+/** True for an error of `vagrant`: another process makes or changes a machine. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof LabError && /another process is already executing/.test(`${error.cause}`)
 }
 
 function ran(args: string[], say: (line: string) => void = () => undefined) {

@@ -111,3 +111,34 @@ test('packages behind a link are not installed anew: npm would empty a folder th
   expect(readdirSync(join(folder, 'shared'))).toEqual(['theirs'])
   expect(existsSync(lock)).toBe(false)
 })
+
+const isRoot = process.getuid?.() === 0
+
+/** In a checkout of root's, as another user. */
+function startAsAnother() {
+  for (const path of [folder, join(folder, 'provision'), join(folder, 'node_modules')])
+    if (existsSync(path)) chmodSync(path, 0o755)
+  const env = { ...process.env, PATH: `${join(folder, 'bin')}:${process.env.PATH}`, HOME: '/nonexistent' }
+  return spawnSync(process.execPath, ['provision/start.mjs', 'main.ts'], {
+    ...{ cwd: folder, encoding: 'utf8', env, uid: 65534, gid: 65534 },
+  })
+}
+
+test.skipIf(!isRoot)(
+  'who may not write to the packages uses them where a checkout has touched the lock file',
+  () => {
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(join(root, 'node_modules/tsx'), join(folder, 'node_modules/tsx'))
+    writeFileSync(join(folder, 'node_modules/.package-lock.json'), '{ "packages": {} }')
+    const later = Date.now() / 1000 + 60
+    utimesSync(join(folder, 'package-lock.json'), later, later)
+    const { status, stdout, stderr } = startAsAnother()
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'ran\n', stderr: '' })
+  },
+)
+
+test.skipIf(!isRoot)('who may not install the packages that are missing is told in one line', () => {
+  const { status, stderr } = startAsAnother()
+  const problem = `packages are missing, and ${folder}/ cannot be written: EACCES`
+  expect({ status, stderr }).toEqual({ status: 2, stderr: `${problem}\n  as its owner run there: npm ci\n` })
+})

@@ -13,6 +13,14 @@ test.each([
     ['--on', 'main', '--backend', 'vagrant'],
     '--on names a lab of nspawn hosts; machines of --backend vagrant are used as they are\n',
   ],
+  [
+    ['docs/examples/etcd', '--page', 'README.md'],
+    `--page is for the scenarios of this project, not for those of ${root}docs/examples/etcd/\n`,
+  ],
+  [
+    ['docs/examples/etcd', '--datapath', 'macvlan'],
+    `--datapath is for our driver, and ${root}docs/examples/etcd/ has a subject.ts of its own\n`,
+  ],
 ])('%j', async (args, stderr) => {
   const words = ['provision/start.mjs', 'scenarios/main.ts', ...args]
   const child = spawn(process.execPath, words, { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] })

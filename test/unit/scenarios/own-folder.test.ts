@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { LabError } from '../../../provision/process/errors.ts'
 import { ownFolder, subjectIn } from '../../../scenarios/own-folder.ts'
 import { root } from '../../../scenarios/record/folder.ts'
@@ -49,6 +49,17 @@ test('an empty word and the folder of this project are no folder of scenarios', 
 test('a folder or a filter without scenarios is refused', () => {
   expect(() => ownFolder([join(folder, 'empty')])).toThrow('empty/ has no file *.scenario.ts')
   expect(() => ownFolder([folder, 'three'])).toThrow('has no file three*.scenario.ts')
+})
+
+test.each(['subject.ts', 'lab.json'])('a folder below with a %s of its own is refused, and said', (name) => {
+  const above = join(folder, 'above')
+  mkdirSync(join(above, 'a/b'), { recursive: true })
+  onTestFinished(() => rmSync(above, { recursive: true }))
+  writeFileSync(join(above, 'a/b/one.scenario.ts'), '')
+  expect(ownFolder([above])?.files).toEqual(['a/b/one.scenario.ts'])
+  writeFileSync(join(above, 'a', name), '')
+  expect(() => ownFolder([above])).toThrow(`above/: a below it has a ${name} of its own`)
+  expect(ownFolder([join(above, 'a')])?.files).toEqual(['b/one.scenario.ts'])
 })
 
 test('a folder without a subject is tested with our driver', async () => {

@@ -4,10 +4,11 @@
  *
  * A file of the lab lists the faults in force, since another process may heal them.
  */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Lab, namesOf } from '../../../lab/definition.ts'
 import { run } from '../../../process/run.ts'
+import { writeWhole } from '../../../process/whole-file.ts'
 import { describeFault, type NetworkFault, type NetworkFaults, parseFault } from '../../faults.ts'
 import { labPaths } from '../paths.ts'
 import { existing } from '../record.ts'
@@ -52,7 +53,7 @@ function plugs(faults: readonly NetworkFault[], names: readonly string[]): strin
 }
 
 function note(file: string, faults: readonly NetworkFault[]): void {
-  writeFileSync(file, faults.map((fault) => `${describeFault(fault)}\n`).join(''))
+  writeWhole(file, faults.map((fault) => `${describeFault(fault)}\n`).join(''))
 }
 
 function slowIn(faults: readonly NetworkFault[]): string {

@@ -8,6 +8,7 @@ import {
   makeCgroup,
   processesIn,
   removeCgroup,
+  removeSharedCgroup,
 } from '../../../../../provision/backends/nspawn/cgroup.ts'
 import { isRoot, warnWhenNotRoot } from '../../../../fixtures/namespaces.ts'
 
@@ -48,3 +49,17 @@ test.skipIf(!isRoot)('a group that is made below while its process ends is remov
   await removal
   expect(existsSync(folder)).toBe(false)
 })
+
+test.skipIf(!isRoot)(
+  'the end of the last lab in one folder of records leaves the groups of others',
+  async () => {
+    const path = `multihost-lab/test-other-${process.pid}`
+    makeCgroup(`${path}/empty`)
+    try {
+      removeSharedCgroup()
+      for (const folder of cgroupFolders(`${path}/empty`)) expect(existsSync(folder), folder).toBe(true)
+    } finally {
+      await removeCgroup(path)
+    }
+  },
+)
