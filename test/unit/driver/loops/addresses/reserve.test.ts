@@ -147,7 +147,7 @@ test('an idle lease whose address an endpoint of another host has goes to that e
 
 describe('an address that a container names', () => {
   const named = (local: string, ip: string): ConfiguredContainer => {
-    return { name: 'db', networks: [{ name: 'n', id: local, addresses: [ip] }] }
+    return { name: 'db', networks: [{ name: 'foobar', id: local, addresses: [ip] }] }
   }
 
   test('is kept for it before its first start, and given back when the container is gone', async () => {
@@ -185,6 +185,26 @@ describe('an address that a container names', () => {
     first.loop.containersChanged()
     await until('it goes back', () => lease() === undefined)
     expect(one.ip).not.toBe(ip)
+  })
+
+  test('stays where the name of its network cannot be read, by which the container was made', async () => {
+    const { lab, first, start, idleOn } = await hosts(1, '10.9.0.0/16')
+    lab.put('network-names', 'foobar', `"${network}"`)
+    first.containers.push(named('', '10.9.0.77'))
+    first.loop.containersChanged()
+    const lease = () => first.store.snapshot().addresses.get(`${network}/10.9.0.77`)?.value
+    await first.store.read()
+    await until('it is leased', () => lease()?.asked === true)
+    first.containers.pop()
+    lab.put('network-names', 'other', '?')
+    await first.store.read()
+    first.loop.containersChanged()
+    await start(first)
+    await until('the loop has run', () => idleOn(first) > 1)
+    expect(lease()?.asked).toBe(true)
+    lab.put('network-names', 'other', `"${network}"`)
+    await first.store.read()
+    await until('it goes back', () => lease() === undefined)
   })
 
   test('outside of the pool, or the gateway, is nothing to keep', async () => {
