@@ -145,6 +145,29 @@ test('an idle lease whose address an endpoint of another host has goes to that e
   expect(lease(ip)?.endpoint).toBe(endpoint)
 })
 
+test.each(['given to another container', 'returned'])(
+  'a lease that has lost its endpoint, which has its record, is not %s',
+  async (what) => {
+    const { lab, first, start, idleOn } = await hosts(1, '10.9.0.0/16')
+    const one = await start(first)
+    await until('the reserve is full', () => idleOn(first) === 8)
+    const key = `${network}/${one.ip}`
+    lab.put('addresses', key, JSON.stringify({ host: first.name, leasedAt: '2025-01-01T00:00:00.000Z' }))
+    await first.store.read()
+    first.clock.now = new Date('2026-01-01T01:00:00Z')
+    if (what === 'returned')
+      lab.put(
+        'wanted',
+        `${network}/net-9`,
+        JSON.stringify({ host: 'net-9', since: '2026-01-01T01:00:00.000Z' }),
+      )
+    await first.store.read()
+    if (what === 'returned') await until('the reserve is returned', () => idleOn(first) <= 1)
+    else for (let n = 0; n < 3; n++) expect((await start(first)).ip).not.toBe(one.ip)
+    expect(first.store.snapshot().addresses.has(key)).toBe(true)
+  },
+)
+
 describe('an address that a container names', () => {
   const named = (local: string, ip: string): ConfiguredContainer => {
     return { name: 'db', networks: [{ name: 'foobar', id: local, addresses: [ip] }] }
