@@ -27,13 +27,11 @@ export function isIdle({ endpoint, service }: Lease): boolean {
 }
 
 /**
- * The host's leases on the network that no endpoint and no service has, without those of `strayLeases`. Costs
- * what it returns.
+ * The host's leases on the network that no endpoint and no service has. The endpoint's record counts as well
+ * as the lease: an endpoint that is there keeps its addresses. Costs what it returns.
  */
 export function idleLeases(snapshot: Snapshot, host: HostName, network: NetworkId): IdleLease[] {
-  return unbound(snapshot, host, network).filter(
-    ({ ip }) => holderElsewhere(snapshot, host, network, ip) === undefined,
-  )
+  return unbound(snapshot, host, network).filter(({ ip }) => endpointsAt(snapshot, network, ip).length === 0)
 }
 
 /** The host's leases that are idle by their record, and whose address an endpoint of another host has. */

@@ -10,6 +10,7 @@ import type { HostName, Ip } from '../core/records.ts'
 import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, leasesOnHost, replicasOn } from '../core/snapshot.ts'
 import type { Underlay } from '../kernel/kernel.ts'
+import { isOwn } from '../kernel/redirect.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../store/store.ts'
 import { evict } from '../verbs/evict-host.ts'
@@ -27,6 +28,8 @@ export interface SetupOptions {
   log: Log
   /** For tests, instead of the machine's. */
   hostname?: () => string
+  /** Whether this machine has the address; undefined where the system does not say. */
+  isHere?: (address: Ip) => boolean | undefined
 }
 
 export interface Preparation {
@@ -59,7 +62,7 @@ export function createPreparation(options: SetupOptions): Preparation {
     }
     if (hostName === undefined || hostName === kept.name) return kept
     const { store } = await storeOf(kept.name)
-    await removeOldName(store, kept, hostName)
+    await removeOldName(store, kept, hostName, options)
     const renamed = { ...kept, name: hostName }
     await writeIdentity(stateDir, renamed)
     log.warn({ was: kept.name, is: hostName }, 'this host has another name in the cluster, by --host-name')
@@ -119,10 +122,16 @@ async function openFor(host: HostName, { openStore }: SetupOptions): Promise<Ope
 }
 
 /**
- * Removes what is left under the earlier name, unless another host has taken that name since. Throws `in-use`
- * while this host has containers under it. `store`: opened under the earlier name.
+ * Removes what is left under the earlier name, unless another host has taken that name since, or the name
+ * was claimed with an address that this machine does not have: one disk may be a copy of the other. Throws
+ * `in-use` while this host has containers under it. `store`: opened under the earlier name.
  */
-async function removeOldName(store: Store, { id, name: was }: HostIdentity, is: HostName): Promise<void> {
+async function removeOldName(
+  store: Store,
+  { id, name: was }: HostIdentity,
+  is: HostName,
+  { isHere = isOwn, log }: SetupOptions,
+): Promise<void> {
   const snapshot = await store.read()
   const { doubt } = store.status()
   if (doubt !== undefined) throw new DriverError('unavailable', doubt.why)
@@ -138,6 +147,13 @@ async function removeOldName(store: Store, { id, name: was }: HostIdentity, is: 
         hint: `start it with --host-name=${was} and remove its containers on multihost networks first; on a copied disk delete host.json in the state folder instead`,
       },
     )
+  }
+  if (last?.vtep !== undefined && isHere(last.vtep) !== true) {
+    log.warn(
+      { name: was, vtep: last.vtep, hint: `if no machine has that name, run: multihost host rm ${was}` },
+      'the records under the earlier name stay: the host that wrote them has an address that this one does not have',
+    )
+    return
   }
   try {
     await evict(store, was)

@@ -253,5 +253,6 @@ async function storeFailure(options: Wanted['options']): Promise<string | undefi
   if (wrong !== undefined) return wrong.says
   const { name, id, holder } = store.name
   const found = foundIn(holder)
-  return found?.id === id && found !== undefined ? heldElsewhere(name, found) : undefined
+  const isOthers = found?.id !== undefined && found.id !== id
+  return found === undefined || isOthers ? undefined : heldElsewhere(name, found)
 }

@@ -169,13 +169,16 @@ export async function removeFromStore(
 /**
  * Why the records of this host's id may be another machine's. The key was written on a machine with an
  * address that this one does not have: this one has lost it, or one disk is a copy of the other. With a
- * session, which a driver that still runs with its lost address has too, nothing tells the two apart.
+ * session, which a driver that still runs with its lost address has too, nothing tells the two apart. A key
+ * that cannot be read tells nothing.
  */
 export function heldElsewhere(
   name: string,
-  { vtep, session }: Holder,
+  { id, vtep, session }: Holder,
   isHere: typeof isOwn = isOwn,
 ): string | undefined {
+  if (id === undefined)
+    return `the key alive/${name} cannot be read, and the name may be of another host: delete the key if it is not`
   const here = vtep === undefined || isHere(vtep)
   if (here === true) return undefined
   const holder =

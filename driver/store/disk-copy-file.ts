@@ -27,6 +27,7 @@ const positionLine = z.object({
   segment: z.number(),
   entry: z.string().optional(),
   index: z.number().optional(),
+  isPartial: z.literal(true).optional(),
 })
 /** Without an index: the record is gone. */
 const recordLine = z.tuple([z.enum(tables), z.string(), z.number().optional(), z.unknown().optional()])
@@ -96,10 +97,10 @@ function line(snapshot: Snapshot, { table, key }: ChangedKey): string {
   return `${JSON.stringify(record === undefined ? [table, key] : [table, key, record.index, record.value])}\n`
 }
 
-function positionText({ cluster, segment, entry, index }: Position): string {
+function positionText({ cluster, segment, entry, index, isPartial }: Position): string {
   const { id, restored, past } = cluster ?? {}
   const named = cluster && { id, restored, past }
-  return `${JSON.stringify({ cluster: named, segment, entry, index })}\n`
+  return `${JSON.stringify({ cluster: named, segment, entry, index, isPartial })}\n`
 }
 
 function sizeOf(snapshot: Snapshot): number {
@@ -116,6 +117,7 @@ export interface ReadCopy {
 /**
  * Undefined when there is no copy. A copy that names its cluster is valid at every address of the store; an
  * older one only at the same address. Of damaged lines the earlier ones of a key, and of the position, count.
+ * A record that this version cannot read makes the position a partial one.
  */
 export async function readDiskCopyFile(path: string, store: string): Promise<ReadCopy | undefined> {
   const text = await readIfThere(path)
@@ -130,7 +132,12 @@ export async function readDiskCopyFile(path: string, store: string): Promise<Rea
   // Nothing says which store the records are of.
   const isAnonymous = head === undefined && position.cluster === undefined
   const deltas = isAnonymous ? [] : read.flatMap((it) => it?.deltas ?? [])
-  return { snapshot: applyDeltas(emptySnapshot(), deltas), position, unreadable }
+  const isPartial = position.isPartial || read.some((it) => it?.isOfLaterVersion)
+  return {
+    snapshot: applyDeltas(emptySnapshot(), deltas),
+    position: { ...position, ...(isPartial && { isPartial }) },
+    unreadable,
+  }
 }
 
 /** Undefined for what a power failure, a defective disk or another version has made of a line. */
@@ -146,11 +153,13 @@ function readable<T>(read: () => T): T | undefined {
 interface Content {
   position?: Position
   deltas?: AnyDelta[]
+  /** A record whose value does not match the schema of this version. */
+  isOfLaterVersion?: boolean
 }
 
 function contentOf(line: string): Content {
   const content: unknown = JSON.parse(line)
-  return Array.isArray(content) ? { deltas: deltaIn(content) } : { position: positionLine.parse(content) }
+  return Array.isArray(content) ? recordIn(content) : { position: positionLine.parse(content) }
 }
 
 /** The address of the store in the copy's header. Undefined without a copy, or without one that can be read. */
@@ -163,12 +172,13 @@ export async function storeOfDiskCopy(path: string): Promise<string | undefined>
   }
 }
 
-function deltaIn(line: unknown[]): AnyDelta[] {
+function recordIn(line: unknown[]): Content {
   const [table, key, index, value] = recordLine.parse(line)
-  if (index === undefined) return [{ table, key, record: undefined }]
+  if (index === undefined) return { deltas: [{ table, key, record: undefined }] }
   const known = checked(table, key, value)
+  if (known === undefined) return { isOfLaterVersion: true }
   // The value was checked against the schema of `table`.
-  return known === undefined ? [] : [{ table, key, record: { index, value: known } } as AnyDelta]
+  return { deltas: [{ table, key, record: { index, value: known } } as AnyDelta] }
 }
 
 /**

@@ -97,11 +97,12 @@ function withoutFile(): DiskCopy {
 }
 
 function isSame(a: Position, b: Position): boolean {
-  const { cluster, segment, entry } = b
+  const { cluster, segment, entry, isPartial } = b
   return (
     a.cluster?.id === cluster?.id &&
     a.cluster?.restored === cluster?.restored &&
     a.segment === segment &&
-    a.entry === entry
+    a.entry === entry &&
+    a.isPartial === isPartial
   )
 }

@@ -41,6 +41,8 @@ export interface Position {
   entry?: string | undefined
   /** This host has seen everything up to this index of Consul. A copy of an earlier driver does not say it. */
   index?: number | undefined
+  /** The store had more records: this host could not read the values of some. */
+  isPartial?: true | undefined
 }
 
 /** What the store had before a loss, up to here, was put back by a repair. */
@@ -130,9 +132,9 @@ function lostPart({ segment, entry }: Position, { newestSegment, hasLost }: Foun
 }
 
 /** `isWhole`: the host has all records of its position. */
-export function upToOf({ cluster, segment, index = 0 }: Position, isWhole: boolean): UpTo {
+export function upToOf({ cluster, segment, index = 0, isPartial }: Position, isWhole: boolean): UpTo {
   const word = cluster?.restored ?? ''
-  return isWhole ? { word, segment, index } : { word, segment: 0, index: 0 }
+  return isWhole && !isPartial ? { word, segment, index } : { word, segment: 0, index: 0 }
 }
 
 /** Of two words no order is known: `before` stays. */

@@ -56,6 +56,8 @@ export interface JournalOptions {
 }
 
 interface Waiting extends JournalEntry {
+  /** A commit of it was begun, by this driver or perhaps by an earlier one: the store may have it. */
+  isSent: boolean
   done: { resolve(): void; reject(error: unknown): void }[]
 }
 
@@ -87,7 +89,9 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
   const freshness = createListeners<[]>(failed)
   const { endpoints, returnedLeases, removedNetworks, failure } = file
   const mine = endpoints.earlier.filter(({ value }) => value === undefined || value.host === host)
-  const entries = new Map(mine.map((entry): [string, Waiting] => [entry.key, { ...entry, done: [] }]))
+  const entries = new Map(
+    mine.map((entry): [string, Waiting] => [entry.key, { ...entry, isSent: true, done: [] }]),
+  )
   const state: State = {
     base,
     host,
@@ -218,17 +222,35 @@ function put(state: State, key: string, value: Endpoint | undefined, asked: read
   const before = state.entries.get(key)
   const at = state.now().toISOString()
   const names = before === undefined ? [] : namesOf(state, before)
-  // Deleted before the store had it: the entry stays, since a commit may be under way.
+  // Otherwise a store that is away for days would let the journal grow with each container that comes and goes.
+  if (before !== undefined && value === undefined && !mayBeStored(state, before)) {
+    forget(state, before, names)
+    return
+  }
   const entry: Waiting = {
     key,
     value,
     at,
     asked: asked.length > 0 ? asked : (before?.asked ?? []),
+    isSent: before?.isSent ?? false,
     done: before?.done ?? [],
   }
   state.entries.set(key, entry)
   state.view = viewOf(state)
   state.notify(state.view, [...names, ...namesOf(state, entry)])
+}
+
+function mayBeStored({ base }: State, { key, isSent }: Waiting): boolean {
+  return isSent || base.snapshot().endpoints.has(key)
+}
+
+/** Of an endpoint that the store never had and that Docker has deleted. */
+function forget(state: State, { key, done }: Waiting, names: readonly ChangedKey[]): void {
+  state.entries.delete(key)
+  state.view = viewOf(state)
+  state.notify(state.view, names)
+  for (const { resolve } of done) resolve()
+  saveSoon(state)
 }
 
 /** The keys that an entry may change: its endpoint and its leases. */
@@ -303,6 +325,7 @@ async function flush(state: State): Promise<void> {
       if (!state.base.status().fresh) throw new DriverError('unavailable', 'the store is away')
       const all = committable(state)
       if (all.length === 0) return later(state, againMs)
+      for (const entry of all) entry.isSent = true
       conflicts = (await flushSome(state, all, conflicts)) ? 0 : conflicts + 1
       if (conflicts > maxConflicts)
         throw new DriverError('unavailable', 'other hosts change the same records')
@@ -353,7 +376,11 @@ function settleAll(state: State, taken: readonly Waiting[], errors: ReadonlyMap<
   state.view = viewOf(state)
   const dropped = taken.filter(({ key }) => errors.has(key)).flatMap((entry) => namesOf(state, entry))
   if (dropped.length > 0) state.notify(state.view, dropped)
-  void state.save().catch((err: unknown) => state.log.error({ err }, 'the journal cannot be written'))
+  saveSoon(state)
+}
+
+function saveSoon({ save, log }: State): void {
+  void save().catch((err: unknown) => log.error({ err }, 'the journal cannot be written'))
 }
 
 /** A newer entry of the key goes on waiting, with those that wait for it. */

@@ -24,6 +24,7 @@ import type {
   Versioned,
 } from '../core/records.ts'
 import { addressesOf, keyIn, networkIdOnHost, networkOnHost, serviceAt } from '../core/snapshot.ts'
+import { unreadableKeys } from '../store/lookup.ts'
 import type { StoreStatus } from '../store/store.ts'
 import { within } from '../within.ts'
 import type { VerbContext } from './context.ts'
@@ -76,6 +77,7 @@ export function endpointVerbs(
       if (endpoint === undefined) return
       const key = keyIn(endpoint.network, endpoint.id)
       journal.note(key, undefined)
+      if (!journal.waiting().includes(key)) return
       // The next write of the journal has it as well.
       if (!(await committedSoon(context, key).catch(() => true))) await journal.write(key, undefined)
     },
@@ -185,12 +187,13 @@ function create(snapshot: Snapshot, ask: EndpointAsk, context: VerbContext): Pro
   checkPorts(snapshot, network.value, host)
   const asked = ask.mac === undefined ? undefined : checkMac(ask.mac)
   if (ask.interfaceName !== undefined) checkInterfaceName(ask.interfaceName)
+  const unreadable = unreadableKeys(context.store.status(), 'endpoints')
   const value: Endpoint = defined({
     network: id,
     id: ask.endpoint,
     v4,
     v6,
-    mac: chooseMac(snapshot, network.value, { id: ask.endpoint, v4, asked }),
+    mac: chooseMac(snapshot, network.value, { id: ask.endpoint, v4, asked, unreadable }),
     host,
     vtep: underlay().address,
     joined: false,

@@ -11,6 +11,7 @@ import { removeEndpointAndLeases, removeReplica } from '../core/record-changes.t
 import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/records.ts'
 import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn, usesOn } from '../core/snapshot.ts'
+import { unreadableKeys } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
 import { splitGroupsIntoCommits } from '../store/transaction-limits.ts'
 
@@ -35,7 +36,8 @@ export async function evict(
       const dead = await foundDead(store, host)
       const commit = whileDead(store, host, dead)
       await commit(endpointsOf(store.snapshot(), host))
-      await commit(ungrouped(claimsOf(store.snapshot(), host)))
+      const unreadable = unreadableKeys(store.status(), 'endpoints')
+      await commit(ungrouped(claimsOf(store.snapshot(), host, unreadable)))
       if (dead) {
         await checkAway(store, host, dead)
         await store.commit([{ op: 'remove', table: 'hosts', key: host, index: dead.index }])
@@ -116,11 +118,14 @@ function usedAddresses(snapshot: Snapshot, host: HostName): number {
   return [...leasesOnHost(snapshot, host).values()].filter(({ value }) => !isIdle(value)).length
 }
 
-/** Addresses that no endpoint has any more, pools that no network has taken, and what the host has wanted. */
-function claimsOf(snapshot: Snapshot, host: HostName): Change[] {
+/**
+ * Addresses that no endpoint has any more, pools that no network has taken, and what the host has wanted.
+ * `unreadable`: keys of endpoints whose values cannot be read.
+ */
+function claimsOf(snapshot: Snapshot, host: HostName, unreadable: ReadonlySet<string>): Change[] {
   const leases = [...leasesOnHost(snapshot, host)].filter(([key, { value }]) => {
     const endpoint = keyIn(networkOfKey(key), value.endpoint ?? '')
-    return value.service === undefined && !snapshot.endpoints.has(endpoint)
+    return value.service === undefined && !snapshot.endpoints.has(endpoint) && !unreadable.has(endpoint)
   })
   const pools = [...snapshot.pools].filter(
     ([, { value }]) => value.host === host && value.network === undefined,

@@ -28,12 +28,23 @@ export interface MacAsk {
   v4: Ip
   /** Docker gives this MAC. Undefined: any MAC will do. */
   asked: Mac | undefined
+  /** Keys of endpoints whose values cannot be read: the MACs that they have claimed are not free. */
+  unreadable?: ReadonlySet<string>
 }
 
 /** The MAC of a new endpoint. Throws `taken` with the holder of the MAC that was asked for. */
-export function chooseMac(snapshot: Snapshot, network: Network, { id, v4, asked }: MacAsk): Mac {
+export function chooseMac(
+  snapshot: Snapshot,
+  network: Network,
+  { id, v4, asked, unreadable = new Set() }: MacAsk,
+): Mac {
   const candidates = asked === undefined ? [macOf(v4), ...otherMacs(v4)] : [asked]
-  const mac = candidates.find((it) => holderOf(snapshot, network.id, it, id) === undefined)
+  const isFree = (mac: Mac): boolean => {
+    const claim = snapshot.macs.get(keyIn(network.id, mac))?.value
+    const isUnknown = claim !== undefined && unreadable.has(keyIn(network.id, claim))
+    return !isUnknown && holderOf(snapshot, network.id, mac, id) === undefined
+  }
+  const mac = candidates.find(isFree)
   if (mac === undefined) throw macTaken(snapshot, network, candidates[0] ?? '', id)
   return mac
 }
@@ -43,12 +54,13 @@ export function claimMac(snapshot: Snapshot, network: Network, { id, v4, mac }: 
   chooseMac(snapshot, network, { id, v4, asked: mac })
   const key = keyIn(network.id, mac)
   const claim = snapshot.macs.get(key)
-  if (mac === macOf(v4)) return [claimIsAbsent(key, claim)]
+  const unheld = holderIsAbsent(network.id, claim, id)
+  if (mac === macOf(v4)) return [claimIsAbsent(key, claim), ...unheld]
   const own: Change =
     claim === undefined
       ? { op: 'create', table: 'macs', key, value: id }
       : { op: 'update', table: 'macs', key, value: id, index: claim.index }
-  return [own, ...addressUnchanged(snapshot, network, mac, v4)]
+  return [own, ...unheld, ...addressUnchanged(snapshot, network, mac, v4)]
 }
 
 /** The same for an endpoint that runs already. Without a claim where another has the MAC: `sharedMacs` names both. */
@@ -96,6 +108,16 @@ function holderOf(snapshot: Snapshot, network: NetworkId, mac: Mac, own: Endpoin
   if (holder !== undefined) return holder.value
   const claim = snapshot.macs.get(keyIn(network, mac))?.value
   return claim === undefined || claim === own ? undefined : endpoint(snapshot, network, claim)?.value
+}
+
+/** The endpoint of an earlier claim may be one that this host cannot read. */
+function holderIsAbsent(
+  network: NetworkId,
+  claim: Versioned<EndpointId> | undefined,
+  own: EndpointId,
+): Change[] {
+  if (claim === undefined || claim.value === own) return []
+  return [{ op: 'absent', table: 'endpoints', key: keyIn(network, claim.value) }]
 }
 
 function claimIsAbsent(key: string, claim: Versioned<EndpointId> | undefined): Change {

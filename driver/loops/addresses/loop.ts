@@ -14,7 +14,7 @@ import type { Log } from '../../log.ts'
 import type { JournaledStore } from '../../store/journal.ts'
 import { unreadableKeys } from '../../store/lookup.ts'
 import type { ChangedKey } from '../../store/store.ts'
-import { networkOf, otherNetworks } from '../kit/configured-network.ts'
+import { mayHideNetworks, networkOf, otherNetworks } from '../kit/configured-network.ts'
 import { type Loop, type LoopRun, startLoop } from '../kit/loop.ts'
 import { hasAsked, planReserves, type Step, wantedForMs } from './plan.ts'
 
@@ -195,7 +195,7 @@ async function commit(state: State, changes: readonly Change[]): Promise<boolean
   }
 }
 
-/** Keys of the leases that a container's configuration names. Undefined when the engine does not answer. */
+/** Keys of the leases that a container's configuration names. Undefined when that is not known of all. */
 async function namedAddresses(state: State): Promise<ReadonlySet<string> | undefined> {
   const { engine, store, host, addresses, log } = state.options
   try {
@@ -204,7 +204,7 @@ async function namedAddresses(state: State): Promise<ReadonlySet<string> | undef
     const containers = await engine.configuredContainers()
     const snapshot = store.snapshot()
     const others = await otherNetworks(snapshot, host, containers, engine)
-    state.named = new Set(
+    const found = new Set(
       containers.flatMap(({ networks }) =>
         networks.flatMap((at) => {
           const network = networkOf(snapshot, host, at, others)
@@ -212,8 +212,12 @@ async function namedAddresses(state: State): Promise<ReadonlySet<string> | undef
         }),
       ),
     )
+    const isPart = mayHideNetworks(store.status().corrupt, host)
+    state.named = isPart ? new Set([...state.named, ...found]) : found
     addresses.name(state.named)
-    return state.named
+    // All are looked for again in the next run.
+    if (isPart) state.isStale = true
+    return isPart ? undefined : state.named
   } catch (error) {
     state.isStale = true
     log.debug(

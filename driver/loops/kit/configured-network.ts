@@ -1,8 +1,9 @@
 /** Finds the network of the cluster that a container is configured for. */
 import { type HostName, type NetworkId, replicaOption, type Snapshot } from '../../core/records.ts'
-import { networkIdOnHost, replicasOn } from '../../core/snapshot.ts'
+import { isReplicaOn, networkIdOnHost, replicasOn } from '../../core/snapshot.ts'
 import { isIdOf } from '../../engine/docker-ids.ts'
 import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
+import type { ChangedKey } from '../../store/store.ts'
 
 /**
  * By Docker's id. A container that never ran has no id of its network, and a container that is older than
@@ -18,6 +19,14 @@ export function networkOf(
   const mapped = id === '' ? undefined : networkIdOnHost(snapshot, host, id)
   if (mapped !== undefined || others.has(id)) return mapped
   return networkNamed(snapshot, host, name)
+}
+
+/**
+ * True while a record cannot be read by which a container's network is found: whether a network has
+ * containers here is then not known.
+ */
+export function mayHideNetworks(corrupt: readonly ChangedKey[], host: HostName): boolean {
+  return corrupt.some((at) => at.table === 'network-names' || isReplicaOn(at, host))
 }
 
 /** By what a person wrote after `--network`: its name, Docker's id, or the start of the id that Docker prints. */

@@ -9,7 +9,8 @@ import { isOneWord } from '../../core/names.ts'
 import type { Change, HostName, Network, NetworkId, Snapshot, Use } from '../../core/records.ts'
 import { keyIn, usesOn } from '../../core/snapshot.ts'
 import type { ConfiguredContainer } from '../../engine/engine.ts'
-import { networkOf } from '../kit/configured-network.ts'
+import type { ChangedKey } from '../../store/store.ts'
+import { mayHideNetworks, networkOf } from '../kit/configured-network.ts'
 
 export interface UsesView {
   snapshot: Snapshot
@@ -18,6 +19,8 @@ export interface UsesView {
   /** Docker's ids of networks that the engine has and that are not the cluster's. */
   others: ReadonlySet<string>
   lookup(network: NetworkId): Known<Network>
+  /** Records whose values cannot be read (`StoreStatus.corrupt`). */
+  corrupt: readonly ChangedKey[]
 }
 
 /** Names of containers in a record: enough for a message, few enough for a store. A long name is left out. */
@@ -34,6 +37,7 @@ export function planUses(view: UsesView): Change[] {
     if (isSame(record.value, value)) return []
     return [{ op: 'update', table: 'uses', key, value: { ...record.value, ...value }, index: record.index }]
   })
+  if (mayHideNetworks(view.corrupt, host)) return changes
   const removals = [...present].flatMap(([network, { index }]): Change[] => {
     if (wanted.has(network) || lookup(network).is === 'unknown') return []
     return [{ op: 'remove', table: 'uses', key: keyIn(host, network), index }]

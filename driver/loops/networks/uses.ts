@@ -51,5 +51,6 @@ async function viewOf(
 ): Promise<UsesView> {
   const snapshot = store.snapshot()
   const others = await otherNetworks(snapshot, host, containers, engine)
-  return { snapshot, host, containers, others, lookup: (network) => store.lookup('networks', network) }
+  const lookup: UsesView['lookup'] = (network) => store.lookup('networks', network)
+  return { snapshot, host, containers, others, lookup, corrupt: store.status().corrupt }
 }

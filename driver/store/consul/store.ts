@@ -152,7 +152,11 @@ function readerOf(
   const standing = newStanding()
   const position = (): Position => {
     if (standing.cluster === undefined) return copy.position
-    return { cluster: standing.cluster, ...parts.changelog.position(), index: parts.mirror.index() }
+    const { changelog, mirror } = parts
+    return {
+      ...{ cluster: standing.cluster, ...changelog.position(), index: mirror.index() },
+      ...(mirror.corrupt().length > 0 && { isPartial: true }),
+    }
   }
   return { ...parts, position, standing, copyIsDamaged: copy.isDamaged }
 }

@@ -16,6 +16,7 @@ import { fastestOf } from '../../../fixtures/fastest-of.ts'
 import { hostInMemory, type TestHost, type TestHostOptions } from '../../../fixtures/host.ts'
 import { hostAddresses } from '../../../fixtures/host-addresses.ts'
 import { quickIntervals } from '../../../fixtures/intervals.ts'
+import { readableLog } from '../../../fixtures/log.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../fixtures/memory-store.ts'
 import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
@@ -312,6 +313,7 @@ describe('the name of a host', () => {
       findUnderlay: async () => underlay,
       openStore: async (name) => memory.open(name),
       log: silentLog,
+      isHere: (address) => address === underlay.address,
       ...more,
     })
   const kept = () => JSON.parse(readFileSync(join(folder, 'host.json'), 'utf8'))
@@ -377,6 +379,24 @@ describe('the name of a host', () => {
       await renaming.close()
     },
   )
+
+  test('is changed by --host-name on a copy of the disk, and the records of the machine that is off stay', async () => {
+    writeFileSync(join(folder, 'host.json'), '{"id":"a","name":"net-1"}')
+    const original = await host('net-1', 2, { id: 'a' })
+    await original.docker.create('foobar')
+    await original.stop()
+    const before = await memory.open('net-3').read()
+    const { log, entries } = readableLog()
+    const renaming = preparation({ hostName: 'net-9', log })
+    const { store } = await renaming.prepare()
+    const { hosts, replicas } = await store.read()
+    expect([[...hosts.keys()], replicas.size]).toEqual([['net-1'], before.replicas.size])
+    expect(kept().name).toBe('net-9')
+    expect(entries.map(({ message }) => message)).toContain(
+      'the records under the earlier name stay: the host that wrote them has an address that this one does not have',
+    )
+    await renaming.close()
+  })
 
   test('is no damage where the user may not read it', async () => {
     const denied = Object.assign(new Error('permission denied'), { code: 'EACCES' })

@@ -98,6 +98,12 @@ test('records with an address of another machine may be of this host’s earlier
     expect(heldElsewhere('net-1', { ...holder, vtep })).toBeUndefined()
 })
 
+test('records stay, and no session is ended, where the key of the name does not say whose it is', () => {
+  expect(heldElsewhere('net-1', { id: undefined, vtep: undefined, session: 's' })).toBe(
+    'the key alive/net-1 cannot be read, and the name may be of another host: delete the key if it is not',
+  )
+})
+
 test('records stay, for the true reason, where the system does not say which addresses this host has', () => {
   const holder = { id: 'a', vtep: '192.0.2.1', session: undefined }
   expect(heldElsewhere('net-1', holder, () => undefined)).toBe(

@@ -347,6 +347,33 @@ describe('a store that was emptied while all hosts were off', () => {
     expect(networks()).toEqual(['n1', 'n2'])
   })
 
+  test('has all networks again, though this version cannot read one in the copy of the first host', async () => {
+    await offWith()
+    const path = join(folder, 'net-1.json')
+    const ofLater = (line: string): string =>
+      line.replace(/("networks","n2",.*"vni":)\d+/, '$1"of a later version"')
+    writeFileSync(path, readFileSync(path, 'utf8').split('\n').map(ofLater).join('\n'))
+    consul.delete(prefix)
+    await openFresh('net-1')
+    expect(networks()).toEqual(['n1'])
+    await openFresh('net-2')
+    expect(networks()).toEqual(['n1', 'n2'])
+  })
+
+  test('has all networks again, though the first host could never read one', async () => {
+    await offWith()
+    rmSync(join(folder, 'net-1.json'))
+    consul.put(`${prefix}/networks/n2`, '{"of": "a later version"}')
+    const one = await openFresh('net-1')
+    expect(one.status().corrupt).toEqual([{ table: 'networks', key: 'n2' }])
+    await one.close()
+    consul.delete(prefix)
+    await openFresh('net-1')
+    expect(networks()).toEqual(['n1'])
+    await openFresh('net-2')
+    expect(networks()).toEqual(['n1', 'n2'])
+  })
+
   test('gets no network back that was removed before the first host was off', async () => {
     const [one, two] = [await openFresh('net-1'), await openFresh('net-2')]
     await one.commit([createNetwork('n1'), createNetwork('n2')])

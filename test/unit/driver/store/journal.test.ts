@@ -49,6 +49,19 @@ describe('while the store is away', () => {
     expect(addresses.get(`${network}/${ip}`)?.value.endpoint).toBe(end(3))
   })
 
+  test('containers that come and go leave nothing that waits, once the store cannot have them', async () => {
+    const { lab, net1 } = await twoHosts()
+    const first = await start(net1, 1)
+    lab.away = true
+    await stopIt(net1, 1, first)
+    for (let n = 2; n < 6; n++) await stopIt(net1, n, await start(net1, n))
+    expect(net1.store.journal.waiting()).toEqual([`${network}/${end(1)}`])
+    lab.away = false
+    await until('the store has it', () => net1.store.journal.waiting().length === 0)
+    const { endpoints, addresses } = await net1.store.read()
+    expect([endpoints.size, addresses.get(`${network}/${first}`)?.value.endpoint]).toEqual([0, undefined])
+  })
+
   test('an address that went to another host meanwhile is the other host’s: the endpoint is given up', async () => {
     const { lab, net1, net2 } = await twoHosts()
     const ip = await start(net1, 1)

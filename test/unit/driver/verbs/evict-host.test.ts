@@ -36,6 +36,18 @@ test('endpoints of a host without a record go too, and what it had of networks',
   expect((await net1.store.read()).uses.size).toBe(0)
 })
 
+test('an endpoint whose record cannot be read keeps its address and its network', async () => {
+  const { lab, net2 } = await twoHosts()
+  const key = `${id('a')}/${id('d')}`
+  const { v4 = '' } = net2.store.snapshot().endpoints.get(key)?.value ?? {}
+  await net2.store.close()
+  lab.put('endpoints', key, '{"of": "a later version"}')
+  const net3 = lab.host(3)
+  await evict(net3.store, 'net-2')
+  const { hosts, addresses } = await net3.store.read()
+  expect([hosts.size, ...addresses.keys()]).toEqual([0, `${id('a')}/${v4}`])
+})
+
 test('a live host is never taken out, and an unknown one is named beside those that exist', async () => {
   const { net1 } = await twoHosts()
   await expect(evict(net1.store, 'net-2')).rejects.toMatchObject({

@@ -14,7 +14,7 @@ async function twoHosts() {
   const net2 = memory.host(2)
   await createNetwork(net1, { id: network, subnet: cidr })
   await createNetwork(net2, { id: id('b'), subnet: cidr, ...replica })
-  return { net1, net2 }
+  return { memory, net1, net2 }
 }
 
 /** The calls up to CreateEndpoint, and the journal's commit; `mac` as of `docker run --mac-address`. */
@@ -95,6 +95,16 @@ describe('a MAC of a network', () => {
     await net1.store.commit([{ op: 'create', table: 'macs', key: `${network}/${derived}`, value: id('7') }])
     expect(await endpoint(net2, '2', '10.63.0.5')).toBe(derived)
     expect(show(net2)).not.toContain('macs/')
+  })
+
+  test('is not taken from an endpoint whose record cannot be read', async () => {
+    const { memory, net1 } = await twoHosts()
+    await endpoint(net1, '1', '10.63.0.9', derived)
+    memory.put('endpoints', `${network}/${id('1')}`, '{"of": "a later version"}')
+    const net3 = memory.host(3)
+    await createNetwork(net3, { id: id('c'), subnet: cidr, ...replica })
+    expect(await endpoint(net3, '2', '10.63.0.5')).toBe('06:42:0a:3f:00:05')
+    await expect(endpoint(net3, '3', '10.63.0.7', derived)).rejects.toMatchObject({ code: 'taken' })
   })
 })
 

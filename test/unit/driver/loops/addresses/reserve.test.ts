@@ -145,9 +145,32 @@ test('an idle lease whose address an endpoint of another host has goes to that e
   expect(lease(ip)?.endpoint).toBe(endpoint)
 })
 
+test.each(['given to another container', 'returned'])(
+  'a lease that has lost its endpoint, which has its record, is not %s',
+  async (what) => {
+    const { lab, first, start, idleOn } = await hosts(1, '10.9.0.0/16')
+    const one = await start(first)
+    await until('the reserve is full', () => idleOn(first) === 8)
+    const key = `${network}/${one.ip}`
+    lab.put('addresses', key, JSON.stringify({ host: first.name, leasedAt: '2025-01-01T00:00:00.000Z' }))
+    await first.store.read()
+    first.clock.now = new Date('2026-01-01T01:00:00Z')
+    if (what === 'returned')
+      lab.put(
+        'wanted',
+        `${network}/net-9`,
+        JSON.stringify({ host: 'net-9', since: '2026-01-01T01:00:00.000Z' }),
+      )
+    await first.store.read()
+    if (what === 'returned') await until('the reserve is returned', () => idleOn(first) <= 1)
+    else for (let n = 0; n < 3; n++) expect((await start(first)).ip).not.toBe(one.ip)
+    expect(first.store.snapshot().addresses.has(key)).toBe(true)
+  },
+)
+
 describe('an address that a container names', () => {
   const named = (local: string, ip: string): ConfiguredContainer => {
-    return { name: 'db', networks: [{ name: 'n', id: local, addresses: [ip] }] }
+    return { name: 'db', networks: [{ name: 'foobar', id: local, addresses: [ip] }] }
   }
 
   test('is kept for it before its first start, and given back when the container is gone', async () => {
@@ -185,6 +208,26 @@ describe('an address that a container names', () => {
     first.loop.containersChanged()
     await until('it goes back', () => lease() === undefined)
     expect(one.ip).not.toBe(ip)
+  })
+
+  test('stays where the name of its network cannot be read, by which the container was made', async () => {
+    const { lab, first, start, idleOn } = await hosts(1, '10.9.0.0/16')
+    lab.put('network-names', 'foobar', `"${network}"`)
+    first.containers.push(named('', '10.9.0.77'))
+    first.loop.containersChanged()
+    const lease = () => first.store.snapshot().addresses.get(`${network}/10.9.0.77`)?.value
+    await first.store.read()
+    await until('it is leased', () => lease()?.asked === true)
+    first.containers.pop()
+    lab.put('network-names', 'other', '?')
+    await first.store.read()
+    first.loop.containersChanged()
+    await start(first)
+    await until('the loop has run', () => idleOn(first) > 1)
+    expect(lease()?.asked).toBe(true)
+    lab.put('network-names', 'other', `"${network}"`)
+    await first.store.read()
+    await until('it goes back', () => lease() === undefined)
   })
 
   test('outside of the pool, or the gateway, is nothing to keep', async () => {

@@ -31,7 +31,7 @@ function plan(
 ): string {
   const known = snapshot(uses)
   const lookup = (id: string) => lookupIn(known, { corrupt, doubt: undefined }, 'networks', id)
-  return planUses({ snapshot: known, host: 'net-1', containers, others: new Set(others), lookup })
+  return planUses({ snapshot: known, host: 'net-1', containers, others: new Set(others), lookup, corrupt })
     .map((change) => {
       const { op, key } = change
       return `${op} ${key} ${'value' in change ? JSON.stringify(change.value) : ''}`.trim()
@@ -58,7 +58,7 @@ test('a container that was made with the start of its network’s id, as docker 
     const lookup = () => ({ is: 'known', value: { id: 'a' } as Network, index: 7 }) as const
     return planUses({
       ...{ snapshot: { ...snapshot(), replicas }, host: 'net-1', containers },
-      ...{ others: new Set<string>(), lookup },
+      ...{ others: new Set<string>(), lookup, corrupt: [] },
     })
   }
   expect(known('0123456789ab')).toMatchObject([{ op: 'create', key: 'net-1/a' }])
@@ -89,6 +89,21 @@ test('the use of a network whose record cannot be read stays', () => {
   const use = { containers: 1, names: ['web'] }
   expect(plan([], { 'net-1/x': use }, { corrupt: [{ table: 'networks', key: 'x' }] })).toBe('')
 })
+
+test.each<[string, ChangedKey, number]>([
+  ['the name', { table: 'network-names', key: 'foobar' }, 0],
+  ['a copy of this host', { table: 'replicas', key: 'net-1/local' }, 0],
+  ['a copy of another host', { table: 'replicas', key: 'net-2/local' }, 1],
+])(
+  'a use stays where the record of %s cannot be read, which may say that a container needs the network',
+  (_, at, removed) => {
+    const use = { containers: 1, names: ['web'] }
+    const lines = plan([], { 'net-1/a': use }, { corrupt: [at] })
+      .split('\n')
+      .filter(Boolean)
+    expect(lines).toHaveLength(removed)
+  },
+)
 
 test('a name that is too long for a record is left out, and its container counts', () => {
   const containers = [container('n'.repeat(256), 'foobar'), container('web', 'foobar')]
