@@ -14,6 +14,11 @@ import { inSwarmMode } from './swarm.ts'
 const actions = ['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update']
 /** Limit for calls during which the engine calls this driver. */
 const slowMs = 30_000
+/**
+ * Engines from 24 on give up a start whose client goes away. A start with a slow volume, on several
+ * networks or of a locked container would never come to its end.
+ */
+const startMs = 10 * 60_000
 
 export interface DockerEngineOptions {
   /** A container of several that is not described within this time is taken for locked. */
@@ -63,7 +68,7 @@ export function dockerEngine(
     },
     stoppedContainers: (which) => stoppedContainers(client, { ...which, lockedAfterMs }),
     stoppedContainer: (id) => stoppedContainer(client, id),
-    startContainer: (id) => client.send('POST', `/containers/${esc(id)}/start`, { timeoutMs: slowMs }),
+    startContainer: (id) => client.send('POST', `/containers/${esc(id)}/start`, { timeoutMs: startMs }),
     connect: (network, container, connection) =>
       client.send('POST', `/networks/${esc(network)}/connect`, {
         body: { Container: container, EndpointConfig: endpointConfig(connection) },

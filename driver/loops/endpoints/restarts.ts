@@ -5,23 +5,28 @@
  * Such a container has a restart policy, has run before, and has an error of this driver's as its last error;
  * a container that a person stopped has none. Each one is tried again with pauses that double.
  *
+ * The engine gives up a start whose client goes away. So the driver waits for a slow start, and the journal
+ * keeps what was begun: a start that ended with a driver is begun again by the next one.
+ *
  * Before that, containers whose network has another id in Docker now are connected to it again, with and
  * without a policy. After it, their followers are started (followers.ts).
  */
-import { asDriverError, DriverError } from '../../core/errors.ts'
+import { asDriverError, DriverError, isCode } from '../../core/errors.ts'
 import type { HostName } from '../../core/records.ts'
 import type { Engine, EngineNetwork, StoppedContainer } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
+import type { Journal } from '../../store/journal.ts'
 import type { Store } from '../../store/store.ts'
+import { within } from '../../within.ts'
 import { type Loop, startLoop } from '../kit/loop.ts'
 import { createRetryBackoff, type RetryBackoff } from '../kit/retry-backoff.ts'
 import { limitOf } from '../kit/work-queue.ts'
-import { isOfDriver, lostNetworkIn } from './docker-errors.ts'
+import { isCutOff, isOfDriver, lostNetworkIn } from './docker-errors.ts'
 import { createFollowers } from './followers.ts'
 import { planReconnects, type Reconnect } from './reconnects.ts'
 
 export interface RestartsOptions {
-  store: Pick<Store, 'status' | 'snapshot' | 'lookup' | 'onFresh'>
+  store: Pick<Store, 'status' | 'snapshot' | 'lookup' | 'onFresh'> & { journal: Pick<Journal, 'begunStarts'> }
   engine: Pick<
     Engine,
     'stoppedContainers' | 'stoppedContainer' | 'startContainer' | 'networks' | 'network' | 'connect'
@@ -32,10 +37,13 @@ export interface RestartsOptions {
   everyMs: number
   /** Docker has given up a container this long after a call for it was refused. */
   refusedAfterMs: number
+  /** A start that takes longer holds up no other container. */
+  slowMs?: number
 }
 
 const startedAtOnce = 4
 const nextFollowersMs = 1000
+const usualSlowMs = 30_000
 
 export interface RestartsLoop extends Loop {
   /** A call of Docker's was refused that starts a container. The engine has no event for a start that fails. */
@@ -45,15 +53,23 @@ export interface RestartsLoop extends Loop {
 
 /** A loop of its own: a start takes seconds, and nothing else waits for it. */
 export function startRestarts(options: RestartsOptions): RestartsLoop {
-  const { engine, log, everyMs } = options
+  const { store, engine, log, everyMs, slowMs = usualSlowMs } = options
+  const begun = store.journal.begunStarts
   const limit = limitOf(startedAtOnce)
+  const underWay = new Map<string, Promise<void>>()
   const followers = createFollowers()
   let isClosed = false
   const failures = createRetryBackoff({ onNew: (container, message) => log.warn({ container }, message) })
+  const begin = async (it: StoppedContainer, isDue: IsDue): Promise<void> => {
+    if (isClosed) return
+    const ended = start(options, it, isDue, failures).finally(() => underWay.delete(it.id))
+    underWay.set(it.id, ended)
+    if (!(await within(isTrueAfter(ended), slowMs))) void ended.then(loop.poke)
+  }
   /** How many were tried. */
   const startAll = async (containers: readonly StoppedContainer[], isDue: IsDue): Promise<number> => {
-    const due = containers.filter(({ id }) => failures.mayTry(id))
-    await Promise.all(due.map((it) => limit(async () => isClosed || start(options, it, isDue, failures))))
+    const due = containers.filter(({ id }) => failures.mayTry(id) && !underWay.has(id))
+    await Promise.all(due.map((it) => limit(() => begin(it, isDue))))
     return due.length
   }
   const work = async ({ pokeAfter }: Loop): Promise<void> => {
@@ -64,8 +80,11 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
     const waiting = givenUp(tried ? await engine.stoppedContainers() : found, here)
     followers.leads(waiting)
     await startAll(waiting, (it) => givenUp([it], here).length > 0)
-    const all = followers.mayBeAny() ? await engine.stoppedContainers({ onAnyNetwork: true }) : []
-    const following = followers.among(all)
+    await forgetEnded(options, underWay)
+    const isAsked = followers.mayBeAny() || begun.all().length > 0
+    const all = isAsked ? await engine.stoppedContainers({ onAnyNetwork: true }) : []
+    const cutOff = all.filter((it) => it.hasPolicy && isCutOff(it.error) && begun.all().includes(it.id))
+    const following = [...followers.among(all), ...cutOff]
     failures.keep(new Set([...[...waiting, ...following].map(({ id }) => id), ...reconnects.map(keyOf)]))
     // A follower may have followers.
     followers.leads(following)
@@ -77,7 +96,7 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
   }
   const loop = startLoop({ name: 'restarts', everyMs, log, work })
   // What failed for want of the store has waited long enough. `startLoops` pokes the loop.
-  const stop = options.store.onFresh(() => failures.keep(new Set()))
+  const stop = store.onFresh(() => failures.keep(new Set()))
   return {
     ...loop,
     refused() {
@@ -89,6 +108,7 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
       isClosed = true
       stop()
       await loop.close()
+      await Promise.all(underWay.values())
     },
   }
 }
@@ -96,22 +116,47 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
 /** Whether a container that does not run, as the engine tells now, is to be started. */
 type IsDue = (now: StoppedContainer) => boolean
 
+async function isTrueAfter(work: Promise<unknown>): Promise<true> {
+  await work
+  return true
+}
+
+/** Never rejects. */
 async function start(
-  { engine, log }: RestartsOptions,
+  { store, engine, log }: RestartsOptions,
   { id, name }: StoppedContainer,
   isDue: IsDue,
   failures: RetryBackoff,
 ): Promise<void> {
+  const begun = store.journal.begunStarts
   try {
     // A person may have started and stopped it meanwhile.
     const now = await engine.stoppedContainer(id)
     if (now === undefined || !isDue(now)) return
+    await begun.add(id).catch(() => 'the journal names its file in the status')
     await engine.startContainer(id)
+    begun.done(id)
     log.info({ container: name }, 'started: Docker had given it up because of this driver')
   } catch (error) {
+    // Without an answer the engine goes on with it, or has given it up.
+    if (!isCode(error, 'unavailable')) begun.done(id)
     const hint = `tried again by itself; docker start ${name}`
     failures.failed(id, `container ${name} does not start: ${asDriverError(error).message}; ${hint}`)
   }
+}
+
+/** The container runs, is gone, or did not start for another reason. One that the engine does not describe waits. */
+async function forgetEnded(
+  { store, engine }: RestartsOptions,
+  underWay: ReadonlyMap<string, unknown>,
+): Promise<void> {
+  const begun = store.journal.begunStarts
+  const silent = begun.all().filter((id) => !underWay.has(id))
+  const look = async (id: string): Promise<void> => {
+    const stopped = await engine.stoppedContainer(id)
+    if (stopped === undefined || !isCutOff(stopped.error)) begun.done(id)
+  }
+  await Promise.allSettled(silent.map(look))
 }
 
 /** None while the store does not answer, or proves nothing. */

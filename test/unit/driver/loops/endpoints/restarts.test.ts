@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
+import { DriverError } from '../../../../../driver/core/errors.ts'
 import type { EngineNetwork, StoppedContainer } from '../../../../../driver/engine/engine.ts'
 import { silentLog } from '../../../../../driver/log.ts'
 import { givenUp, type RestartsLoop, startRestarts } from '../../../../../driver/loops/endpoints/restarts.ts'
+import { journalFile, type KeptIds } from '../../../../../driver/store/journal-file.ts'
 import { createMemoryCluster, type MemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { until } from '../../../../fixtures/until.ts'
 
@@ -36,6 +38,7 @@ function startOn(
   cluster: MemoryCluster,
   stopped: readonly StoppedContainer[],
   startContainer: (id: string) => Promise<void>,
+  { begun = begunStarts(), slowMs = 60_000 }: { begun?: KeptIds; slowMs?: number } = {},
 ): RestartsLoop {
   const engine = {
     stoppedContainers: async ({ onAnyNetwork } = { onAnyNetwork: false }) =>
@@ -46,8 +49,14 @@ function startOn(
     network: async () => undefined,
     connect: async () => undefined,
   }
-  const store = cluster.open('net-1')
-  return startRestarts({ store, engine, host: 'net-1', log: silentLog, everyMs: 60_000, refusedAfterMs: 50 })
+  const store = { ...cluster.open('net-1'), journal: { begunStarts: begun } }
+  const intervals = { everyMs: 60_000, refusedAfterMs: 50, slowMs }
+  return startRestarts({ store, engine, host: 'net-1', log: silentLog, ...intervals })
+}
+
+/** Of a driver whose journal is in memory. */
+function begunStarts(): KeptIds {
+  return journalFile(async () => undefined, silentLog).begunStarts
 }
 
 test('a loop that closes waits for the starts that are under way, and begins no other', async () => {
@@ -86,6 +95,62 @@ test('each return of the store ends the pauses', async () => {
     loop.poke()
   }
   await loop.close()
+})
+
+/** Moby gives up a start whose client goes away: the call has no answer, and the container has this error. */
+const cutOff = 'could not load stale containerd container object: context canceled'
+
+test('a start that was cut off is begun again, by the next driver too', async () => {
+  const begun = begunStarts()
+  const stopped = [leader()]
+  const cut = startOn(
+    createMemoryCluster(),
+    stopped,
+    async () => {
+      stopped.splice(0, 1, leader({ error: cutOff }))
+      throw new DriverError('unavailable', 'no answer within 30 s')
+    },
+    { begun },
+  )
+  await until('it was cut off', () => cut.problems().length === 1)
+  await cut.close()
+  const next = startOn(createMemoryCluster(), stopped, async () => void stopped.pop(), { begun })
+  await until('it is started', () => stopped.length === 0)
+  next.poke()
+  await until('the start counts as over', () => begun.all().length === 0)
+  await next.close()
+})
+
+test('a start that a person has cut off is left alone', async () => {
+  expect(await startedAmong([leader({ error: cutOff })])).toEqual([])
+})
+
+test('a slow start goes on, and holds up no other container', async () => {
+  const stopped = Array.from({ length: 6 }, (_, n) => leader({ id: `c${n}`, name: `web-${n}` }))
+  const started: string[] = []
+  const ends: (() => void)[] = []
+  let ended = 0
+  const loop = startOn(
+    createMemoryCluster(),
+    stopped,
+    async (id) => {
+      started.push(id)
+      if (started.length > 4) return
+      await new Promise<void>((resolve) => ends.push(resolve))
+      ended += 1
+    },
+    { slowMs: 50 },
+  )
+  await until('all are begun', () => started.length === 6)
+  await until('the loop rests', () => loop.status().state === 'idle')
+  expect(loop.problems()).toEqual([])
+  loop.poke()
+  await until('the others are tried again', () => started.length === 8)
+  expect(started.slice(6).sort()).toEqual(started.slice(4, 6).sort())
+  const closed = loop.close()
+  for (const end of ends) end()
+  await closed
+  expect(ended).toBe(4)
 })
 
 /** A container that shares the namespace of another one, or has a link to it. */
