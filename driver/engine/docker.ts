@@ -131,12 +131,16 @@ async function stoppedContainers(
   { onAnyNetwork = false, lockedAfterMs }: { onAnyNetwork?: boolean; lockedAfterMs: number },
 ): ReturnType<Engine['stoppedContainers']> {
   const path = `/networks?filters=${filters({ driver: ['vxlan'] })}`
-  const names = new Set((await client.call('GET', path, schema.networkList)).map(({ Name }) => Name))
+  const networks = await client.call('GET', path, schema.networkList)
+  const names = new Set(networks.flatMap(({ Id, Name }) => [Id, Name]))
   const status = filters({ status: ['exited', 'created'] })
   const listed = await client.call('GET', `/containers/json?all=1&filters=${status}`, schema.stoppedList)
-  const wanted = listed.filter(
-    (it) => onAnyNetwork || Object.keys(it.NetworkSettings?.Networks ?? {}).some((name) => names.has(name)),
-  )
+  // Engines from 29.0 on take a network from a container whose Join fails.
+  const namedBy = ({ HostConfig, NetworkSettings }: (typeof listed)[number]): string[] => [
+    HostConfig?.NetworkMode ?? '',
+    ...Object.keys(NetworkSettings?.Networks ?? {}),
+  ]
+  const wanted = listed.filter((it) => onAnyNetwork || namedBy(it).some((name) => names.has(name)))
   const answers = await Promise.allSettled(
     wanted.map(({ Id }) => stoppedContainer(client, Id, lockedAfterMs)),
   )

@@ -33,6 +33,11 @@ export function isOfDriver(error: string, networks: ReadonlySet<string>): boolea
   return refused.test(error) || silent.some((text) => text.exec(error)?.[1] === driver)
 }
 
+/** The Join of an endpoint failed because of this driver, or of its absence. */
+export function isOfJoin(error: string): boolean {
+  return isOfDriver(error, new Set()) && /\bNetworkDriver\.Join\b|\bduring join: /.test(error)
+}
+
 /**
  * The client of the start has gone away before it ended: engines from 24 on give such a start up when their
  * call of the plugin is answered (moby's daemon/start.go, ReplaceContainer).

@@ -24,6 +24,7 @@ import { limitOf } from '../kit/work-queue.ts'
 import { isCutOff, isOfDriver, lostNetworkIn } from './docker-errors.ts'
 import { createFollowers } from './followers.ts'
 import { planReconnects, type Reconnect } from './reconnects.ts'
+import { createTakenNetworks } from './taken-networks.ts'
 
 export interface RestartsOptions {
   store: Pick<Store, 'status' | 'snapshot' | 'lookup' | 'onFresh'> & { journal: Pick<Journal, 'begunStarts'> }
@@ -53,34 +54,29 @@ export interface RestartsLoop extends Loop {
 
 /** A loop of its own: a start takes seconds, and nothing else waits for it. */
 export function startRestarts(options: RestartsOptions): RestartsLoop {
-  const { store, engine, log, everyMs, slowMs = usualSlowMs } = options
+  const { store, engine, log, everyMs } = options
   const begun = store.journal.begunStarts
-  const limit = limitOf(startedAtOnce)
-  const underWay = new Map<string, Promise<void>>()
   const followers = createFollowers()
+  const taken = createTakenNetworks()
   let isClosed = false
   const failures = createRetryBackoff({ onNew: (container, message) => log.warn({ container }, message) })
-  const begin = async (it: StoppedContainer, isDue: IsDue): Promise<void> => {
-    if (isClosed) return
-    const ended = start(options, it, isDue, failures).finally(() => underWay.delete(it.id))
-    underWay.set(it.id, ended)
-    if (!(await within(isTrueAfter(ended), slowMs))) void ended.then(loop.poke)
-  }
-  /** How many were tried. */
-  const startAll = async (containers: readonly StoppedContainer[], isDue: IsDue): Promise<number> => {
-    const due = containers.filter(({ id }) => failures.mayTry(id) && !underWay.has(id))
-    await Promise.all(due.map((it) => limit(() => begin(it, isDue))))
-    return due.length
-  }
+  const starts = createStarts(options, failures, () => loop.poke())
   const work = async ({ pokeAfter }: Loop): Promise<void> => {
     const found = await engine.stoppedContainers()
     const here = await engine.networks()
-    const reconnects = plannedReconnects(options, found, here)
+    taken.look(found, new Set([...starts.underWay(), ...begun.all()]))
+    const lacked = found.flatMap((it) => taken.from(it, here))
+    const reconnects = [...plannedReconnects(options, found, here), ...lacked]
     const tried = await reconnect(options, reconnects, failures)
-    const waiting = givenUp(tried ? await engine.stoppedContainers() : found, here)
+    const isWhole = (it: StoppedContainer) => taken.from(it, here).length === 0
+    const waiting = givenUp(tried ? await engine.stoppedContainers() : found, here).filter(isWhole)
     followers.leads(waiting)
-    await startAll(waiting, (it) => givenUp([it], here).length > 0)
-    await forgetEnded(options, underWay)
+    await starts.all(waiting, (it) => {
+      const isDue = isWhole(it) && givenUp([it], here).length > 0
+      if (isDue) taken.begins(it)
+      return isDue
+    })
+    await forgetEnded(options, starts.underWay())
     const isAsked = followers.mayBeAny() || begun.all().length > 0
     const all = isAsked ? await engine.stoppedContainers({ onAnyNetwork: true }) : []
     const cutOff = all.filter((it) => it.hasPolicy && isCutOff(it.error) && begun.all().includes(it.id))
@@ -90,7 +86,7 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
     followers.leads(following)
     const isStill = (now: StoppedContainer) =>
       following.some(({ id, error }) => id === now.id && error === now.error)
-    if ((await startAll(following, isStill)) > 0) pokeAfter(nextFollowersMs)
+    if ((await starts.all(following, isStill)) > 0) pokeAfter(nextFollowersMs)
     const nextInMs = failures.nextInMs()
     if (nextInMs !== undefined) pokeAfter(nextInMs)
   }
@@ -107,7 +103,43 @@ export function startRestarts(options: RestartsOptions): RestartsLoop {
     async close() {
       isClosed = true
       stop()
+      const ended = starts.close()
       await loop.close()
+      await ended
+    },
+  }
+}
+
+interface Starts {
+  /** Starts each one that may be tried now. How many were tried. */
+  all(containers: readonly StoppedContainer[], isDue: IsDue): Promise<number>
+  /** Ids of containers. */
+  underWay(): ReadonlySet<string>
+  /** Begins no other one. Resolves when all have ended. */
+  close(): Promise<void>
+}
+
+/** A start that takes longer than `slowMs` goes on, and pokes when it has ended. */
+function createStarts(options: RestartsOptions, failures: RetryBackoff, poke: () => void): Starts {
+  const { slowMs = usualSlowMs } = options
+  const limit = limitOf(startedAtOnce)
+  const underWay = new Map<string, Promise<void>>()
+  let isClosed = false
+  const begin = async (it: StoppedContainer, isDue: IsDue): Promise<void> => {
+    if (isClosed) return
+    const ended = start(options, it, isDue, failures).finally(() => underWay.delete(it.id))
+    underWay.set(it.id, ended)
+    if (!(await within(isTrueAfter(ended), slowMs))) void ended.then(poke)
+  }
+  return {
+    async all(containers, isDue) {
+      const due = containers.filter(({ id }) => failures.mayTry(id) && !underWay.has(id))
+      await Promise.all(due.map((it) => limit(() => begin(it, isDue))))
+      return due.length
+    },
+    underWay: () => new Set(underWay.keys()),
+    async close() {
+      isClosed = true
       await Promise.all(underWay.values())
     },
   }
@@ -146,10 +178,7 @@ async function start(
 }
 
 /** The container runs, is gone, or did not start for another reason. One that the engine does not describe waits. */
-async function forgetEnded(
-  { store, engine }: RestartsOptions,
-  underWay: ReadonlyMap<string, unknown>,
-): Promise<void> {
+async function forgetEnded({ store, engine }: RestartsOptions, underWay: ReadonlySet<string>): Promise<void> {
   const begun = store.journal.begunStarts
   const silent = begun.all().filter((id) => !underWay.has(id))
   const look = async (id: string): Promise<void> => {
@@ -182,12 +211,15 @@ async function reconnect(
     const { container, network, lost, connection, isProven } = it
     try {
       // Of another driver: the list has only this driver's networks.
-      if ((await engine.network(lost)) !== undefined) continue
-      if (!isProven) throw new DriverError('in-use', 'Docker has removed the network that it was on')
+      if (lost !== undefined && (await engine.network(lost)) !== undefined) continue
+      if (!isProven) throw new DriverError('in-use', unproven(lost))
       await engine.connect(network, container.id, connection)
-      log.info({ container: container.name, network, lost }, 'connected again: the network has a new id')
+      const why = lost === undefined ? 'Docker had taken it off the network' : 'the network has a new id'
+      log.info({ container: container.name, network, lost }, `connected again: ${why}`)
     } catch (error) {
-      const hint = `docker network disconnect -f ${network} ${container.name}, then connect`
+      const connect = `docker network connect ${network} ${container.name}, with its --alias and --ip`
+      const disconnect = `docker network disconnect -f ${network} ${container.name}, then connect`
+      const hint = lost === undefined ? connect : disconnect
       const why = asDriverError(error).message
       failures.failed(keyOf(it), `container ${container.name} is not on network ${network}: ${why}; ${hint}`)
     }
@@ -195,8 +227,14 @@ async function reconnect(
   return due.length > 0
 }
 
-function keyOf({ container, lost }: Reconnect): string {
-  return `${container.id} ${lost}`
+function unproven(lost: string | undefined): string {
+  return lost === undefined
+    ? 'Docker has taken it off the network when its start failed'
+    : 'Docker has removed the network that it was on'
+}
+
+function keyOf({ container, network, lost }: Reconnect): string {
+  return `${container.id} ${lost ?? network}`
 }
 
 /** The containers of the list that Docker gave up because of this driver. `here`: this driver's networks. */
