@@ -14,6 +14,11 @@ import { inSwarmMode } from './swarm.ts'
 const actions = ['create', 'destroy', 'remove', 'connect', 'disconnect', 'start', 'die', 'rename', 'update']
 /** Limit for calls during which the engine calls this driver. */
 const slowMs = 30_000
+/**
+ * Engines from 24 on give up a start whose client goes away. A start with a slow volume, on several
+ * networks or of a locked container would never come to its end.
+ */
+const startMs = 10 * 60_000
 
 export interface DockerEngineOptions {
   /** A container of several that is not described within this time is taken for locked. */
@@ -63,7 +68,7 @@ export function dockerEngine(
     },
     stoppedContainers: (which) => stoppedContainers(client, { ...which, lockedAfterMs }),
     stoppedContainer: (id) => stoppedContainer(client, id),
-    startContainer: (id) => client.send('POST', `/containers/${esc(id)}/start`, { timeoutMs: slowMs }),
+    startContainer: (id) => client.send('POST', `/containers/${esc(id)}/start`, { timeoutMs: startMs }),
     connect: (network, container, connection) =>
       client.send('POST', `/networks/${esc(network)}/connect`, {
         body: { Container: container, EndpointConfig: endpointConfig(connection) },
@@ -126,12 +131,16 @@ async function stoppedContainers(
   { onAnyNetwork = false, lockedAfterMs }: { onAnyNetwork?: boolean; lockedAfterMs: number },
 ): ReturnType<Engine['stoppedContainers']> {
   const path = `/networks?filters=${filters({ driver: ['vxlan'] })}`
-  const names = new Set((await client.call('GET', path, schema.networkList)).map(({ Name }) => Name))
+  const networks = await client.call('GET', path, schema.networkList)
+  const names = new Set(networks.flatMap(({ Id, Name }) => [Id, Name]))
   const status = filters({ status: ['exited', 'created'] })
   const listed = await client.call('GET', `/containers/json?all=1&filters=${status}`, schema.stoppedList)
-  const wanted = listed.filter(
-    (it) => onAnyNetwork || Object.keys(it.NetworkSettings?.Networks ?? {}).some((name) => names.has(name)),
-  )
+  // Engines from 29.0 on take a network from a container whose Join fails.
+  const namedBy = ({ HostConfig, NetworkSettings }: (typeof listed)[number]): string[] => [
+    HostConfig?.NetworkMode ?? '',
+    ...Object.keys(NetworkSettings?.Networks ?? {}),
+  ]
+  const wanted = listed.filter((it) => onAnyNetwork || namedBy(it).some((name) => names.has(name)))
   const answers = await Promise.allSettled(
     wanted.map(({ Id }) => stoppedContainer(client, Id, lockedAfterMs)),
   )

@@ -150,6 +150,8 @@ export interface StoppedContainer {
   /** The container has a restart policy. */
   hasPolicy: boolean
   hasRun: boolean
+  /** The network of its creation: a name, or an id; `host`, `none`, `container:ID`. */
+  mode: string
   /** The networks that it is configured for, of any driver. `id`: as in `ConfiguredContainer`. */
   networks: { name: string; id: string; connection: Connection }[]
 }

@@ -64,6 +64,7 @@ export const configuredList = z.array(configuredSchema)
 export const stoppedList = z.array(
   z.object({
     Id: z.string(),
+    HostConfig: z.object({ NetworkMode: text }).nullish(),
     NetworkSettings: z.object({ Networks: z.record(z.string(), z.unknown()).nullish() }).nullish(),
   }),
 )
@@ -246,6 +247,7 @@ export function stoppedOf(it: z.output<typeof stoppedSchema>): StoppedContainer 
     hasPolicy: !['', 'no'].includes(HostConfig.RestartPolicy?.Name ?? ''),
     // Go's zero time
     hasRun: State.StartedAt !== '' && !State.StartedAt.startsWith('0001-'),
+    mode: HostConfig.NetworkMode,
     networks: Object.entries(NetworkSettings?.Networks ?? {}).map(([name, at]) => ({
       name,
       id: at?.NetworkID ?? '',

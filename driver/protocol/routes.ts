@@ -110,8 +110,7 @@ function ipamRoutes(verbs: Verbs): Route[] {
       'IpamDriver.RequestAddress',
       schema.requestAddress,
       async ({ PoolID, Address, Options }, signal) => {
-        const gateway = Options.RequestAddressType === 'com.docker.network.gateway'
-        const ask = { pool: PoolID, gateway, ...defined({ address: Address }) }
+        const ask = { pool: PoolID, gateway: Options.isGateway, ...defined({ address: Address }) }
         return { Address: await verbs.requestAddress(ask, signal), Data: {} }
       },
     ),

@@ -74,5 +74,10 @@ export const requestPool = z.object({
   V6: z.boolean().default(false),
 })
 export const releasePool = z.object({ PoolID: text })
-export const requestAddress = z.object({ PoolID: text, Address: optionalText, Options: texts })
+/** Engines from 29 on name the container in a further option. */
+const addressOptions = z
+  .object({ RequestAddressType: optionalText })
+  .nullish()
+  .transform((options) => ({ isGateway: options?.RequestAddressType === 'com.docker.network.gateway' }))
+export const requestAddress = z.object({ PoolID: text, Address: optionalText, Options: addressOptions })
 export const releaseAddress = z.object({ PoolID: text, Address: text })

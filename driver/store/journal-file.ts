@@ -15,6 +15,8 @@ export interface JournalContent {
   returned: ReadonlyMap<string, string>
   /** Networks by Docker's ids, that Docker has removed and the store has not yet. */
   removing: readonly string[]
+  /** Containers by Docker's ids, whose start this driver has begun and the engine has not answered. */
+  starting: readonly string[]
 }
 
 const fileSchema = z.object({
@@ -24,12 +26,16 @@ const fileSchema = z.object({
   ),
   returned: z.record(z.string(), z.string()),
   removing: z.array(z.string()).default([]),
+  starting: z.array(z.string()).default([]),
 })
 
 export interface JournalFile {
   endpoints: EndpointEntries
   returnedLeases: ReturnedLeases
-  removedNetworks: RemovedNetworks
+  /** Networks that Docker has removed and the store has not yet. */
+  removedNetworks: KeptIds
+  /** Containers whose start this driver has begun, while the engine has not answered. */
+  begunStarts: KeptIds
   /** Why the file is older than what it is to have. It is written again until that succeeds. */
   failure(): string | undefined
   /** The file is written by no timer afterwards. */
@@ -51,18 +57,17 @@ export interface ReturnedLeases {
   earlier: readonly string[]
 }
 
-/** Networks by Docker's ids, that Docker has removed and the store has not yet; of the driver's earlier life too. */
-export interface RemovedNetworks {
+/** Docker's ids, of the driver's earlier life too. */
+export interface KeptIds {
   /** `all` has it at once. Resolves when it is on disk. */
-  add(localId: string): Promise<void>
-  /** The store has the removal. */
-  done(localId: string): void
+  add(id: string): Promise<void>
+  done(id: string): void
   all(): string[]
 }
 
 /** A returned lease can be in this host's copy of the store for a moment longer. */
 const returnedForMs = 10 * 60_000
-const emptyJournal: JournalContent = { entries: [], returned: new Map(), removing: [] }
+const emptyJournal: JournalContent = { entries: [], returned: new Map(), removing: [], starting: [] }
 
 /**
  * Without a path nothing is kept. A file that cannot be read is as no file, and logged; an entry that cannot
@@ -87,13 +92,14 @@ export function journalFile(
   let entries = (): readonly JournalEntry[] => content.entries
   const returned = new Map(content.returned)
   const removing = new Set(content.removing)
+  const starting = new Set(content.starting)
   let failure: string | undefined
   let again: NodeJS.Timeout | undefined
   let isClosed = false
   const save = sharedWrites(async () => {
     clearTimeout(again)
     try {
-      await write({ entries: entries(), returned, removing: [...removing] })
+      await write({ entries: entries(), returned, removing: [...removing], starting: [...starting] })
       failure = undefined
     } catch (error) {
       failure = asDriverError(error).line
@@ -125,17 +131,22 @@ export function journalFile(
         return save()
       },
     },
-    removedNetworks: {
-      add(localId) {
-        removing.add(localId)
-        return save()
-      },
-      done(localId) {
-        if (!removing.delete(localId)) return
-        void save().catch((err: unknown) => log.error({ err }, 'the journal cannot be written'))
-      },
-      all: () => [...removing],
+    removedNetworks: keptIds(removing, save, log),
+    begunStarts: keptIds(starting, save, log),
+  }
+}
+
+function keptIds(ids: Set<string>, save: () => Promise<void>, log: Log): KeptIds {
+  return {
+    add(id) {
+      ids.add(id)
+      return save()
     },
+    done(id) {
+      if (!ids.delete(id)) return
+      void save().catch((err: unknown) => log.error({ err }, 'the journal cannot be written'))
+    },
+    all: () => [...ids],
   }
 }
 
@@ -158,7 +169,7 @@ function sharedWrites(write: () => Promise<void>): () => Promise<void> {
 async function readJournal(path: string, log: Log): Promise<JournalContent> {
   const text = await readIfThere(path)
   if (text === undefined) return emptyJournal
-  const { entries, returned, removing } = fileSchema.parse(JSON.parse(text))
+  const { entries, returned, removing, starting } = fileSchema.parse(JSON.parse(text))
   const read = entries.flatMap(({ value, ...entry }) => {
     try {
       const checked = value === undefined ? undefined : checkRecord('endpoints', entry.key, value)
@@ -169,7 +180,7 @@ async function readJournal(path: string, log: Log): Promise<JournalContent> {
     }
   })
   if (read.length < entries.length) await keepUnreadable(path, log)
-  return { entries: read, returned: new Map(Object.entries(returned)), removing }
+  return { entries: read, returned: new Map(Object.entries(returned)), removing, starting }
 }
 
 /** One copy: of the latest journal that could not be read. */
@@ -183,7 +194,7 @@ async function keepUnreadable(path: string, log: Log): Promise<void> {
   }
 }
 
-function writeJournal(path: string, { entries, returned, removing }: JournalContent): Promise<void> {
-  const content = { format: 1, entries, returned: Object.fromEntries(returned), removing }
+function writeJournal(path: string, { returned, ...lists }: JournalContent): Promise<void> {
+  const content = { format: 1, ...lists, returned: Object.fromEntries(returned) }
   return writeDurably(path, `${JSON.stringify(content)}\n`)
 }

@@ -43,7 +43,9 @@ export interface EndpointJournal {
 }
 
 /** Also the other parts of the journal's file, which do not change the snapshot. */
-export interface Journal extends EndpointJournal, Pick<JournalFile, 'returnedLeases' | 'removedNetworks'> {}
+export interface Journal
+  extends EndpointJournal,
+    Pick<JournalFile, 'returnedLeases' | 'removedNetworks' | 'begunStarts'> {}
 
 export interface JournaledStore extends Store {
   journal: Journal
@@ -87,7 +89,7 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
   const failed = (err: unknown): void => log.error({ err }, 'a listener of the store failed')
   const changes = createListeners<[Snapshot, readonly ChangedKey[]]>(failed)
   const freshness = createListeners<[]>(failed)
-  const { endpoints, returnedLeases, removedNetworks, failure } = file
+  const { endpoints, returnedLeases, removedNetworks, begunStarts, failure } = file
   const mine = endpoints.earlier.filter(({ value }) => value === undefined || value.host === host)
   const entries = new Map(
     mine.map((entry): [string, Waiting] => [entry.key, { ...entry, isSent: true, done: [] }]),
@@ -127,7 +129,7 @@ export function withJournal(base: Store, file: JournalFile, options: JournalOpti
     file.close()
     await state.save().catch((err: unknown) => log.error({ err }, 'the journal cannot be written'))
   }
-  const journal = { ...journalOf(state), returnedLeases, removedNetworks, stop }
+  const journal = { ...journalOf(state), returnedLeases, removedNetworks, begunStarts, stop }
   const status = (): StoreStatus => statusOf(base.status(), failure())
   return storeOf(state, { onChange: changes.add, onFresh: freshness.add, status }, journal)
 }

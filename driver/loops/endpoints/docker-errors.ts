@@ -33,6 +33,19 @@ export function isOfDriver(error: string, networks: ReadonlySet<string>): boolea
   return refused.test(error) || silent.some((text) => text.exec(error)?.[1] === driver)
 }
 
+/** The Join of an endpoint failed because of this driver, or of its absence. */
+export function isOfJoin(error: string): boolean {
+  return isOfDriver(error, new Set()) && /\bNetworkDriver\.Join\b|\bduring join: /.test(error)
+}
+
+/**
+ * The client of the start has gone away before it ended: engines from 24 on give such a start up when their
+ * call of the plugin is answered (moby's daemon/start.go, ReplaceContainer).
+ */
+export function isCutOff(error: string): boolean {
+  return /\bcontext canceled\b/.test(error)
+}
+
 /** Docker's id or name of the network that the engine did not find. */
 export function lostNetworkIn(error: string): string | undefined {
   return /\bnetwork (\S+) not found/.exec(error)?.[1]

@@ -30,12 +30,15 @@ export interface Reconnect {
   container: StoppedContainer
   /** The network's name. */
   network: string
-  /** The id that the container is configured for. The list of networks does not have it. */
-  lost: string
+  /**
+   * The id that the container is configured for. The list of networks does not have it. Undefined where the
+   * container is not configured for the network any more (taken-networks.ts).
+   */
+  lost?: string
   connection: Connection
   /**
-   * The network with the lost id was this one. Without proof it may have been another network of the name,
-   * such as a bridge that was removed: a person decides.
+   * The network with the lost id was this one, and `connection` is what people chose. Without proof it may
+   * have been another network of the name, such as a bridge that was removed: a person decides.
    */
   isProven: boolean
 }

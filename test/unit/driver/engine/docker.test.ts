@@ -355,7 +355,11 @@ test('a stopped container is connected again as people configured it', async () 
     },
     ...{ IPAMConfig: { IPv4Address: '10.9.0.9' }, IPAddress: '10.9.0.9', MacAddress: '', GwPriority: 2 },
   }
-  const listed = { Id, NetworkSettings: { Networks: { foobar: {}, other: null } } }
+  const listed = {
+    Id,
+    HostConfig: { NetworkMode: 'bridge' },
+    NetworkSettings: { Networks: { foobar: {}, other: null } },
+  }
   answers.set(`GET /v1.41/networks?filters=${names}`, json(200, [dockerNetwork]))
   answers.set(`GET /v1.41/containers/json?all=1&filters=${status}`, json(200, [listed]))
   answers.set(
@@ -378,7 +382,11 @@ test('a stopped container is connected again as people configured it', async () 
     error: 'network earlier not found',
     hasPolicy: true,
     hasRun: true,
+    mode: 'foobar',
   })
+  const without = { Id, HostConfig: { NetworkMode: 'foobar' }, NetworkSettings: { Networks: {} } }
+  answers.set(`GET /v1.41/containers/json?all=1&filters=${status}`, json(200, [without]))
+  expect(await engine.stoppedContainers()).toEqual([web])
   expect(other).toEqual({
     ...{ name: 'other', id: '' },
     connection: { aliases: [], links: [], options: {}, linkLocal: [] },

@@ -109,6 +109,13 @@ describe('what Docker says, in our words', () => {
     ])
   })
 
+  test('a container of any name gets an address: engines from 29 on say the name', async () => {
+    const verbs = fakeVerbs()
+    const Options = { 'com.docker.network.endpoint.name': 'w'.repeat(2000) }
+    await post(pluginApp({ verbs }), 'IpamDriver.RequestAddress', { PoolID: '10.9.0.0/16', Options })
+    expect(verbs.asked).toEqual([['requestAddress', { pool: '10.9.0.0/16', gateway: false }]])
+  })
+
   test('the MAC is answered only to an engine that has none yet', async () => {
     const app = pluginApp({ verbs: fakeVerbs() })
     const ask = { NetworkID: network, EndpointID: endpoint, Options: {} }

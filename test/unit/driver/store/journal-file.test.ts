@@ -19,15 +19,16 @@ const written = {
   entries: [{ key: 'a/1', at, asked: ['10.9.0.2'] }],
   returned: { 'a/10.9.0.3': at },
   removing: ['b'],
+  starting: ['d'],
 }
 const odd = { key: 'a/2', at, asked: [], value: { network: 'a', id: '2', container: { name: '' } } }
 
 test('the file has the format that other versions of the driver read and write', async () => {
   await writeFile(path, JSON.stringify(written))
-  const { endpoints, returnedLeases, removedNetworks } = await openJournalFile(path, silentLog)
+  const { endpoints, returnedLeases, removedNetworks, begunStarts } = await openJournalFile(path, silentLog)
   expect(endpoints.earlier).toEqual([{ ...written.entries[0], value: undefined }])
   expect(returnedLeases.earlier).toEqual(['a/10.9.0.3'])
-  expect(removedNetworks.all()).toEqual(['b'])
+  expect([removedNetworks.all(), begunStarts.all()]).toEqual([['b'], ['d']])
   await removedNetworks.add('c')
   expect(JSON.parse(await readFile(path, 'utf8'))).toEqual({ ...written, removing: ['b', 'c'] })
 })
@@ -48,10 +49,11 @@ test('each part is written with the others', async () => {
   expect(next.removedNetworks.all()).toEqual([])
 })
 
-test('a file of the first version knows no removed networks', async () => {
-  const { removing: _, ...first } = written
+test('a file of the first version knows no removed networks and no begun starts', async () => {
+  const { removing: _, starting: __, ...first } = written
   await writeFile(path, JSON.stringify(first))
-  expect((await openJournalFile(path, silentLog)).removedNetworks.all()).toEqual([])
+  const { removedNetworks, begunStarts } = await openJournalFile(path, silentLog)
+  expect([removedNetworks.all(), begunStarts.all()]).toEqual([[], []])
 })
 
 test('an entry that cannot be read is left out, the others stay', async () => {

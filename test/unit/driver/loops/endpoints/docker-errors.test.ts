@@ -1,6 +1,11 @@
 /** What engines 20.10 to 29 say when a container does not start: which of it comes from this driver. */
 import { expect, test } from 'vitest'
-import { awaitedIn, isOfDriver, lostNetworkIn } from '../../../../../driver/loops/endpoints/docker-errors.ts'
+import {
+  awaitedIn,
+  isOfDriver,
+  isOfJoin,
+  lostNetworkIn,
+} from '../../../../../driver/loops/endpoints/docker-errors.ts'
 
 const ours = new Set(['foobar'])
 const socket = (plugin: string, method: string) =>
@@ -66,4 +71,15 @@ test.each([
 test('an error that names no container that did not run', () => {
   expect(awaitedIn('plugin "vxlan" not found')).toBeUndefined()
   expect(awaitedIn('')).toBeUndefined()
+})
+
+test.each([
+  ['NetworkDriver.Join: the kernel refuses it', true],
+  [newer(socket('vxlan', 'NetworkDriver.Join')), true],
+  ['failed to get driver during join: plugin "vxlan" not found', true],
+  [socket('weave', 'NetworkDriver.Join'), false],
+  ['failed to create endpoint web on network foobar: NetworkDriver.CreateEndpoint: no', false],
+  ['', false],
+])('a Join of this driver failed: %s: %s', (error, expected) => {
+  expect(isOfJoin(error)).toBe(expected)
 })

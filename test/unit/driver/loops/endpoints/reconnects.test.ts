@@ -12,7 +12,7 @@ const copy = { id: 'copy', name: 'foobar', options: {} } as EngineNetwork
 const asConfigured = { aliases: ['www'], links: [], options: {}, linkLocal: [], v4: '10.9.0.9' }
 
 const container = (id: string, network = 'foobar'): StoppedContainer => ({
-  ...{ id: 'c', name: 'web', error: '', hasPolicy: false, hasRun: true },
+  ...{ id: 'c', name: 'web', error: '', hasPolicy: false, hasRun: true, mode: network },
   networks: [{ name: network, id, connection: asConfigured }],
 })
 
