@@ -3,6 +3,8 @@
  * nothing is missing.
  */
 import { namespaceOf } from '../../driver/core/datapath/desired.ts'
+import { jsonIn } from '../../driver/core/json.ts'
+import type { Lease } from '../../driver/core/records.ts'
 import { keyIn, recordName } from '../../driver/core/snapshot.ts'
 import type { Attachment } from '../fixtures/dockerd.ts'
 import { networks } from './steps.ts'
@@ -34,6 +36,20 @@ export function disagreements(world: World): string[] {
   for (const host of world.hosts) wrong.push(...otherNetworks(host), ...otherEntries(world, host))
   // Last, since a status is made of everything that the host knows.
   return wrong.length > 0 ? wrong : problems(world)
+}
+
+/**
+ * A lease whose endpoint is gone, as after the restore of a backup: it counts as used for minutes
+ * (loops/endpoints/leftovers.ts), so that the small network may be full.
+ */
+export function hasLeftoverLease({ consul }: World): boolean {
+  const folder = `${prefix}/addresses/`
+  return consul.keys().some((key) => {
+    if (!key.startsWith(folder)) return false
+    const { endpoint } = (jsonIn(consul.get(key) ?? '') ?? {}) as Partial<Lease>
+    const network = key.slice(folder.length).split('/')[0]
+    return endpoint !== undefined && consul.get(`${prefix}/endpoints/${network}/${endpoint}`) === undefined
+  })
 }
 
 function unknownTo(world: World, recorded: ReadonlySet<string>): string[] {

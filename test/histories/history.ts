@@ -2,7 +2,7 @@
  * One history: some steps at random, then quiet, and the world must agree within a deadline.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { disagreements } from './agreement.ts'
+import { disagreements, hasLeftoverLease } from './agreement.ts'
 import { noFaults } from './faulty-client.ts'
 import { isDisturbing, type Life, mendKeys, networks, ordinary, weighted } from './steps.ts'
 import type { WorldHost } from './world.ts'
@@ -26,7 +26,7 @@ export async function liveHistory(life: Life): Promise<void> {
   const pending: Promise<unknown>[] = []
   const isOrdinary = random.chance(0.2)
   const count = 1 + random.below(isOrdinary ? 10 : 5)
-  life.isCalm = true
+  life.isCalm = !hasLeftoverLease(world)
   for (const host of world.hosts) host.isEvicted = false
   for (let done = 0; done < count; done += 1) {
     const step = random.pick(isOrdinary ? ordinary : weighted)
