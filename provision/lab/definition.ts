@@ -150,6 +150,8 @@ export function parseLab(text: string, source: string): Lab {
   const [, base = '', prefix] = /^(.+)\/([1-9]\d?)$/.exec(network) ?? []
   if (!isForHosts(base, Number(prefix)))
     throw wrong('network', network, 'a network of IPv4 hosts and the length of its prefix, from 8 to 30')
+  const first = firstAddress(base, Number(prefix))
+  if (first !== base) throw wrong('network', network, `a network: its first address is ${first}`)
   const checked = hosts.map((host) => checkedHost(host, wrong, source))
   for (const { name, address } of checked) {
     if (!isInside(address, base, Number(prefix))) throw wrong('address', address, `in the network ${network}`)
@@ -165,9 +167,9 @@ export function parseLab(text: string, source: string): Lab {
 
 /**
  * The switch of nspawn hosts has `lo` and `br-lab`, and a namespace named `switch`. The kernel refuses
- * devices named `all` and `default`, and localhost is a line of every /etc/hosts.
+ * devices named `all` and `default`, and the last three are in every /etc/hosts.
  */
-const reservedNames = ['lo', 'br-lab', 'switch', 'all', 'default', 'localhost']
+const reservedNames = ['lo', 'br-lab', 'switch', 'all', 'default', 'localhost', 'ip6-localhost', 'ip6-loopback']
 
 function checkedHost(
   host: unknown,
@@ -209,16 +211,29 @@ function checkRoles(hosts: readonly LabHost[], source: string): void {
     throw new LabError(`${source} names ${of('consul')} hosts of role consul: 1, 3 or 5 can elect a leader`)
 }
 
-/** Not this machine's own (0.0.0.0/8, loopback), and not multicast or reserved. */
+/**
+ * Not this machine's own (0.0.0.0/8, loopback), not link-local, where the driver's DNS answers, and not
+ * multicast or reserved.
+ */
 function isForHosts(base: string, prefix: number): boolean {
   const first = Number(base.split('.')[0])
-  return isIPv4(base) && prefix >= 8 && prefix <= 30 && first > 0 && first < 224 && first !== 127
+  const isOfHosts = first > 0 && first < 224 && first !== 127 && !base.startsWith('169.254.')
+  return isIPv4(base) && prefix >= 8 && prefix <= 30 && isOfHosts
+}
+
+function firstAddress(base: string, prefix: number): string {
+  const first = (number(base) & maskOf(prefix)) >>> 0
+  return [24, 16, 8, 0].map((bits) => (first >>> bits) & 255).join('.')
 }
 
 function isInside(address: string, base: string, prefix: number): boolean {
-  const mask = (-1 << (32 - prefix)) >>> 0
+  const mask = maskOf(prefix)
   const [network, host] = [(number(base) & mask) >>> 0, number(address)]
   return (host & mask) >>> 0 === network && host !== network && host !== (network | ~mask) >>> 0
+}
+
+function maskOf(prefix: number): number {
+  return (-1 << (32 - prefix)) >>> 0
 }
 
 function number(address: string): number {

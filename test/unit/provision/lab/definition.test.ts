@@ -34,9 +34,10 @@ test.each([
   [{ name: 'net-' }, 'name "net-" is not at most 13 lower-case letters'],
   [{ name: 'Net_1' }, 'name "Net_1" is not at most 13 lower-case letters'],
   [{ name: 'switch' }, 'name "switch" is not free: '],
+  [{ name: 'ip6-localhost' }, 'name "ip6-localhost" is not free: '],
   [
     { name: 'lo' },
-    'name "lo" is not free: lo, br-lab, switch, all, default, localhost have a meaning of their own',
+    'name "lo" is not free: lo, br-lab, switch, all, default, localhost, ip6-localhost, ip6-loopback have a meaning of their own',
   ],
   [{ address: '192.168.33.256' }, 'address "192.168.33.256" is not an IPv4 address'],
   [{ address: 7 }, 'address 7 is not an IPv4 address'],
@@ -133,11 +134,18 @@ test.each([
   '192.168.33.0/2e1',
   '0.0.0.0/8',
   '127.0.0.0/8',
+  '169.254.0.0/16',
   '224.0.0.0/8',
   'fd00::/64',
 ])('a network that is refused: %s', (network) => {
   expect(parsed([consul, docker], network)).toThrow(
     `my.json: network "${network}" is not a network of IPv4 hosts and the length of its prefix, from 8 to 30`,
+  )
+})
+
+test('a network with an address in it is refused, and the network is named', () => {
+  expect(parsed([consul, docker], '192.168.33.7/24')).toThrow(
+    'my.json: network "192.168.33.7/24" is not a network: its first address is 192.168.33.0',
   )
 })
 
