@@ -169,7 +169,16 @@ export function parseLab(text: string, source: string): Lab {
  * The switch of nspawn hosts has `lo` and `br-lab`, and a namespace named `switch`. The kernel refuses
  * devices named `all` and `default`, and the last three are in every /etc/hosts.
  */
-const reservedNames = ['lo', 'br-lab', 'switch', 'all', 'default', 'localhost', 'ip6-localhost', 'ip6-loopback']
+const reservedNames = [
+  'lo',
+  'br-lab',
+  'switch',
+  'all',
+  'default',
+  'localhost',
+  'ip6-localhost',
+  'ip6-loopback',
+]
 
 function checkedHost(
   host: unknown,
