@@ -8,6 +8,8 @@ import { isDisturbing, type Life, mendKeys, networks, ordinary, weighted } from 
 import type { WorldHost } from './world.ts'
 
 const convergedWithinMs = 60_000
+/** Of what has happened. Longer than the hosts' pause between full reads. */
+const learntWithinMs = 5000
 
 /** Makes the networks and waits until all hosts have them. */
 export async function prepare({ world }: Life): Promise<void> {
@@ -36,12 +38,21 @@ export async function liveHistory(life: Life): Promise<void> {
     if (random.chance(0.4)) await delay(random.below(6))
   }
   await heal(life, pending)
-  await agreed(async () => {
-    await removeCutOff(life)
-    return disagreements(world)
-  })
+  await comesToRest(life)
+  // A backup may bring the records of a host back before all hosts have learnt that it was removed.
+  if (world.hosts.some(({ isEvicted }) => isEvicted)) {
+    await delay(learntWithinMs)
+    await comesToRest(life)
+  }
   if (world.violations.length > 0) throw new Error('an invariant was broken')
   steps.push('quiet')
+}
+
+function comesToRest(life: Life): Promise<void> {
+  return agreed(async () => {
+    await removeCutOff(life)
+    return disagreements(life.world)
+  })
 }
 
 async function heal(life: Life, pending: Promise<unknown>[]): Promise<void> {
