@@ -17,6 +17,8 @@ interface Host {
   running: ReadonlyMap<string, Attachment>
   /** Removed from the cluster while its containers run: the other hosts forget them until it is back. */
   isEvicted: boolean
+  /** Ids of all endpoints that the host has had a record of. */
+  knew: ReadonlySet<string>
 }
 
 export function takenLinks({ name: host, running }: Host, op: Op): string[] {
@@ -41,8 +43,10 @@ export function takenEntries(hosts: readonly Host[], host: Host, op: Op): string
   if (here === undefined) return []
   const network = host.docker.nameOf(here.network)
   const fdb = host.kernel.contents(op.namespace)?.fdb ?? []
-  // Without its FDB entry a container was not reached: its address may have been another one's a moment ago.
-  const isTaken = (other: Host, { v4, mac }: Attachment): boolean =>
+  // Its address may have been another one's a moment ago: a container that the host does not know of, or that
+  // has no FDB entry, was not reached for its own sake.
+  const isTaken = (other: Host, { endpoint, v4, mac }: Attachment): boolean =>
+    host.knew.has(endpoint) &&
     fdb.some((entry) => entry.mac === mac && entry.vtep === other.vtep) &&
     (op.op === 'fdb-del' ? op.mac === mac && op.vtep === other.vtep : op.ip === v4)
   return hosts.flatMap((other) =>

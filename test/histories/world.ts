@@ -55,6 +55,8 @@ export interface WorldHost {
   isDown: boolean
   /** Removed from the cluster while its containers run: the other hosts forget them until it is back. */
   isEvicted: boolean
+  /** Ids of all endpoints that the host has had a record of. */
+  knew: Set<string>
   run(name: string, network: string, ip?: string): Promise<void>
   /** `docker rm --force` */
   stop(name: string): Promise<void>
@@ -218,7 +220,7 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
   }
   const host: WorldHost = {
     ...{ name, vtep: underlay.address, docker, kernel, running, commands: 0 },
-    ...{ faults: noFaults(), member: undefined, isDown: false, isEvicted: false },
+    ...{ faults: noFaults(), member: undefined, isDown: false, isEvicted: false, knew: new Set() },
     store: undefined as unknown as Store,
     async run(container, network, ip) {
       const at = await command(() => docker.run(container, network, ip === undefined ? {} : { ip }))
@@ -236,6 +238,7 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
     async startDriver() {
       const store = await openStore()
       host.store = store
+      noteEndpoints(host)
       host.member = await startMember({
         setup: {
           host: name,
@@ -297,6 +300,16 @@ function makeHost(world: World, number: number, random: Random, options: WorldOp
     },
   }
   return host
+}
+
+function noteEndpoints({ store, knew }: WorldHost): void {
+  for (const { value } of store.snapshot().endpoints.values()) knew.add(value.id)
+  store.onChange(({ endpoints }, keys) => {
+    for (const { table, key } of keys) {
+      const id = table === 'endpoints' ? endpoints.get(key)?.value.id : undefined
+      if (id !== undefined) knew.add(id)
+    }
+  })
 }
 
 function toldLog(host: string, tell: (line: string) => void): Log {
