@@ -8,3 +8,8 @@ const printedDigits = 12
 export function isIdOf(id: string, text: string): boolean {
   return text === id || (text.length >= printedDigits && id.startsWith(text))
 }
+
+/** `text`: what a person wrote after `--network`. */
+export function isCalled({ id, name }: { id: string; name: string }, text: string): boolean {
+  return text === name || isIdOf(id, text)
+}

@@ -7,6 +7,7 @@
 import { defined } from '../core/defined.ts'
 import { isCode } from '../core/errors.ts'
 import type { EngineClient } from './client.ts'
+import { isCalled } from './docker-ids.ts'
 import type { Connection, Engine, EngineEvent, NewEngineNetwork, StoppedContainer } from './engine.ts'
 import * as schema from './schemas.ts'
 import { inSwarmMode } from './swarm.ts'
@@ -132,7 +133,8 @@ async function stoppedContainers(
 ): ReturnType<Engine['stoppedContainers']> {
   const path = `/networks?filters=${filters({ driver: ['vxlan'] })}`
   const networks = await client.call('GET', path, schema.networkList)
-  const names = new Set(networks.flatMap(({ Id, Name }) => [Id, Name]))
+  const isOurs = (text: string): boolean =>
+    networks.some(({ Id, Name }) => isCalled({ id: Id, name: Name }, text))
   const status = filters({ status: ['exited', 'created'] })
   const listed = await client.call('GET', `/containers/json?all=1&filters=${status}`, schema.stoppedList)
   // Engines from 29.0 on take a network from a container whose Join fails.
@@ -140,7 +142,7 @@ async function stoppedContainers(
     HostConfig?.NetworkMode ?? '',
     ...Object.keys(NetworkSettings?.Networks ?? {}),
   ]
-  const wanted = listed.filter((it) => onAnyNetwork || namedBy(it).some((name) => names.has(name)))
+  const wanted = listed.filter((it) => onAnyNetwork || namedBy(it).some(isOurs))
   const answers = await Promise.allSettled(
     wanted.map(({ Id }) => stoppedContainer(client, Id, lockedAfterMs)),
   )

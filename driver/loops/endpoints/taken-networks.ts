@@ -6,6 +6,7 @@
  * container runs without the network. What people chose for the connection goes with the entry: it is known
  * of containers that were seen before that start.
  */
+import { isCalled } from '../../engine/docker-ids.ts'
 import type { EngineNetwork, StoppedContainer } from '../../engine/engine.ts'
 import { isOfJoin } from './docker-errors.ts'
 import type { Reconnect } from './reconnects.ts'
@@ -55,7 +56,5 @@ function lackedBy(networks: Configured, before: Configured): Configured {
 
 function ofMode({ mode }: StoppedContainer, here: readonly EngineNetwork[]): Configured {
   const connection = { aliases: [], links: [], options: {}, linkLocal: [] }
-  return here
-    .filter(({ id, name }) => name === mode || id === mode)
-    .map(({ id, name }) => ({ name, id, connection }))
+  return here.filter((it) => isCalled(it, mode)).map(({ id, name }) => ({ name, id, connection }))
 }

@@ -360,7 +360,8 @@ test('a stopped container is connected again as people configured it', async () 
     HostConfig: { NetworkMode: 'bridge' },
     NetworkSettings: { Networks: { foobar: {}, other: null } },
   }
-  answers.set(`GET /v1.41/networks?filters=${names}`, json(200, [dockerNetwork]))
+  const network = { ...dockerNetwork, Id: 'ab'.repeat(32) }
+  answers.set(`GET /v1.41/networks?filters=${names}`, json(200, [network]))
   answers.set(`GET /v1.41/containers/json?all=1&filters=${status}`, json(200, [listed]))
   answers.set(
     `GET /v1.41/containers/${Id}/json`,
@@ -384,9 +385,11 @@ test('a stopped container is connected again as people configured it', async () 
     hasRun: true,
     mode: 'foobar',
   })
-  const without = { Id, HostConfig: { NetworkMode: 'foobar' }, NetworkSettings: { Networks: {} } }
-  answers.set(`GET /v1.41/containers/json?all=1&filters=${status}`, json(200, [without]))
-  expect(await engine.stoppedContainers()).toEqual([web])
+  for (const NetworkMode of ['foobar', network.Id, network.Id.slice(0, 12)]) {
+    const without = { Id, HostConfig: { NetworkMode }, NetworkSettings: { Networks: {} } }
+    answers.set(`GET /v1.41/containers/json?all=1&filters=${status}`, json(200, [without]))
+    expect(await engine.stoppedContainers()).toEqual([web])
+  }
   expect(other).toEqual({
     ...{ name: 'other', id: '' },
     connection: { aliases: [], links: [], options: {}, linkLocal: [] },

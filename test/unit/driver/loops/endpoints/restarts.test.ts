@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { DriverError } from '../../../../../driver/core/errors.ts'
+import { isCalled } from '../../../../../driver/engine/docker-ids.ts'
 import type { Engine, EngineNetwork, StoppedContainer } from '../../../../../driver/engine/engine.ts'
 import { silentLog } from '../../../../../driver/log.ts'
 import { givenUp, type RestartsLoop, startRestarts } from '../../../../../driver/loops/endpoints/restarts.ts'
@@ -7,11 +8,12 @@ import { journalFile, type KeptIds } from '../../../../../driver/store/journal-f
 import { createMemoryCluster, type MemoryCluster } from '../../../../fixtures/memory-store.ts'
 import { until } from '../../../../fixtures/until.ts'
 
-const here = [{ id: 'copy', name: 'foobar' } as EngineNetwork]
+const copy = 'c0b'.repeat(21)
+const here = [{ id: copy, name: 'foobar' } as EngineNetwork]
 const connection = { aliases: [], links: [], options: {}, linkLocal: [] }
 
 function isStarted(error: string, more: Partial<StoppedContainer> = {}): boolean {
-  const foobar = { name: 'foobar', id: 'copy', connection }
+  const foobar = { name: 'foobar', id: copy, connection }
   const web = {
     id: 'c',
     name: 'web',
@@ -59,7 +61,9 @@ function startOn(
 ): RestartsLoop {
   const engine = {
     stoppedContainers: async ({ onAnyNetwork } = { onAnyNetwork: false }) =>
-      stopped.filter(({ networks, mode }) => onAnyNetwork || networks.length > 0 || mode === 'foobar'),
+      stopped.filter(
+        ({ networks, mode }) => onAnyNetwork || networks.length > 0 || here.some((it) => isCalled(it, mode)),
+      ),
     stoppedContainer: async (id: string) => stopped.find((it) => it.id === id),
     startContainer,
     networks: async () => {
@@ -80,7 +84,7 @@ function begunStarts(): KeptIds {
 }
 
 test('a loop that closes waits for the starts that are under way, and begins no other', async () => {
-  const foobar = { name: 'foobar', id: 'copy', connection }
+  const foobar = { name: 'foobar', id: copy, connection }
   const error = 'plugin "vxlan" not found'
   const stopped: StoppedContainer[] = Array.from({ length: 9 }, (_, n) => {
     return {
@@ -108,7 +112,7 @@ test('a loop that closes waits for the starts that are under way, and begins no 
 
 test('each return of the store ends the pauses', async () => {
   const cluster = createMemoryCluster()
-  const foobar = { name: 'foobar', id: 'copy', connection }
+  const foobar = { name: 'foobar', id: copy, connection }
   const web = { id: 'c', name: 'web', error: 'plugin "vxlan" not found', hasPolicy: true, hasRun: true }
   const stopped: StoppedContainer = { ...web, mode: 'foobar', networks: [foobar] }
   let starts = 0
@@ -129,7 +133,7 @@ const joinFailed = 'failed to set up container networking: NetworkDriver.Join: t
 
 test('a container that Docker has taken off its network is connected as before, and then started', async () => {
   const chosen = { ...connection, aliases: ['www'], v4: '10.9.0.9' }
-  const whole = leader({ mode: 'foobar', networks: [{ name: 'foobar', id: 'copy', connection: chosen }] })
+  const whole = leader({ mode: 'foobar', networks: [{ name: 'foobar', id: copy, connection: chosen }] })
   const stopped = [whole]
   const done: unknown[] = []
   const start = async (): Promise<void> => {
@@ -149,7 +153,7 @@ test('a container that Docker has taken off its network is connected as before, 
 })
 
 test('a network that a person has taken away after a Join that failed stays away', async () => {
-  const foobar = { name: 'foobar', id: 'copy', connection }
+  const foobar = { name: 'foobar', id: copy, connection }
   const other = { name: 'other', id: 'other', connection }
   const whole = leader({ mode: 'other', networks: [foobar, other] })
   const stopped = [whole]
@@ -176,18 +180,21 @@ test('a network that a person has taken away after a Join that failed stays away
   expect(done).not.toContain('connect')
 })
 
-test('a container that lacks its network, and was not seen with it, waits for a person', async () => {
-  const stopped = [leader({ mode: 'foobar', error: joinFailed, networks: [] })]
-  let starts = 0
-  const engineCalls = async (): Promise<void> => {
-    starts += 1
-  }
-  const loop = startOn(createMemoryCluster(), stopped, engineCalls, { connect: engineCalls })
-  await until('it is named', () => loop.problems().length === 1)
-  await loop.close()
-  expect(starts).toBe(0)
-  expect(loop.problems()[0]).toContain('docker network connect foobar vpn, with its --alias and --ip')
-})
+test.each(['foobar', copy, copy.slice(0, 12)])(
+  'a container that lacks its network %s, and was not seen with it, waits for a person',
+  async (mode) => {
+    const stopped = [leader({ mode, error: joinFailed, networks: [] })]
+    let starts = 0
+    const engineCalls = async (): Promise<void> => {
+      starts += 1
+    }
+    const loop = startOn(createMemoryCluster(), stopped, engineCalls, { connect: engineCalls })
+    await until('it is named', () => loop.problems().length === 1)
+    await loop.close()
+    expect(starts).toBe(0)
+    expect(loop.problems()[0]).toContain('docker network connect foobar vpn, with its --alias and --ip')
+  },
+)
 
 /** Moby gives up a start whose client goes away: the call has no answer, and the container has this error. */
 const cutOff = 'could not load stale containerd container object: context canceled'
@@ -251,7 +258,7 @@ function follower(name: string, error: string, more: Partial<StoppedContainer> =
 }
 
 function leader(more: Partial<StoppedContainer> = {}): StoppedContainer {
-  const foobar = { name: 'foobar', id: 'copy', connection }
+  const foobar = { name: 'foobar', id: copy, connection }
   return follower('vpn', 'plugin "vxlan" not found', { id: 'a'.repeat(64), networks: [foobar], ...more })
 }
 
