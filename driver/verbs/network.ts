@@ -118,7 +118,7 @@ function isCopy(snapshot: Snapshot, host: HostName, localId: string): boolean {
 
 /**
  * Docker calls DeleteNetwork, too, when it cannot keep a network that it has just made (a full disk): moby's
- * NewNetwork in libnetwork/controller.go. Such a copy was never shown, and nobody has asked for a removal.
+ * NewNetwork in libnetwork/controller.go. Docker lists no such copy, so no person can have removed it.
  */
 function takeCopyBack({ store, host, inFlight }: VerbContext, localId: string): Promise<void> {
   return inFlight.deferred.do(`forget network ${localId.slice(0, 12)}`, () =>

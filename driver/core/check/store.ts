@@ -53,37 +53,37 @@ export interface StoreState {
 
 export function checkStore({ snapshot, host, corrupt, missing }: StoreState): Difference[] {
   const unread = new Set(corrupt)
-  const isJudged = (table: Table) => {
-    return ([key]: readonly [string, unknown]): boolean =>
-      unread.size === 0 || !referencesOf(snapshot, table, key).some((name) => unread.has(name))
-  }
+  const isJudged: IsJudged = (table, key) =>
+    unread.size === 0 || !referencesOf(snapshot, table, key).some((name) => unread.has(name))
+  const judged = <V>(table: Table, records: Iterable<[string, V]>): [string, V][] =>
+    [...records].filter(([key]) => isJudged(table, key))
   const { networks, macs, pools, addresses, endpoints, services, replicas, uses } = snapshot
   return [
     ...corrupt.map(unreadable),
     ...missing.map(deletedByHand),
     ...checkVteps(snapshot),
     ...checkFamilies(snapshot, host),
-    ...[...networks].filter(isJudged('networks')).flatMap(([, it]) => checkNetwork(snapshot, it)),
+    ...judged('networks', networks).flatMap(([, it]) => checkNetwork(snapshot, it)),
     ...checkClaims(snapshot, host, isJudged),
-    ...[...macs].filter(isJudged('macs')).flatMap(([key, it]) => checkMacClaim(snapshot, key, it)),
+    ...judged('macs', macs).flatMap(([key, it]) => checkMacClaim(snapshot, key, it)),
     ...[...networks.keys()].flatMap((network) => checkMacs(snapshot, network)),
     ...checkOverlaps([...pools.keys()]),
-    ...[...addresses]
-      .filter(isJudged('addresses'))
-      .flatMap(([key, it]) => checkLease(snapshot, host, key, it)),
-    ...[...endpoints].filter(isJudged('endpoints')).flatMap(([, it]) => checkEndpoint(snapshot, host, it)),
-    ...[...services].filter(isJudged('services')).flatMap(([key]) => checkService(snapshot, key)),
-    ...[...replicas]
-      .filter(isJudged('replicas'))
-      .flatMap(([key, it]) => checkReplica(snapshot, key, it.value)),
-    ...[...uses].filter(isJudged('uses')).flatMap(([key]) => checkUse(snapshot, key)),
+    ...judged('addresses', addresses).flatMap(([key, it]) => checkLease(snapshot, host, key, it)),
+    ...judged('endpoints', endpoints).flatMap(([, it]) => checkEndpoint(snapshot, host, it)),
+    ...judged('services', services).flatMap(([key]) => checkService(snapshot, key)),
+    ...judged('replicas', replicas).flatMap(([key, it]) => checkReplica(snapshot, key, it.value)),
+    ...judged('uses', uses).flatMap(([key]) => checkUse(snapshot, key)),
   ]
 }
+
+type IsJudged = (table: Table, key: string) => boolean
 
 /** Names of the records that this one refers to. While one of them cannot be read, it is not judged. */
 function referencesOf(snapshot: Snapshot, table: Table, key: string): string[] {
   const inNetwork = (of: Table, rest: string | undefined): string[] =>
     rest === undefined ? [] : [`${of}/${keyIn(networkOfKey(key), rest)}`]
+  const leasesOf = (record: Parameters<typeof addressesOf>[0] | undefined): string[] =>
+    record === undefined ? [] : addressesOf(record).flatMap((ip) => inNetwork('addresses', ip))
   switch (table) {
     case 'networks': {
       const network = snapshot.networks.get(key)?.value
@@ -100,19 +100,14 @@ function referencesOf(snapshot: Snapshot, table: Table, key: string): string[] {
       const holders = [...inNetwork('endpoints', endpoint), ...inNetwork('services', service)]
       return [`networks/${networkOfKey(key)}`, `hosts/${host}`, ...holders]
     }
-    case 'endpoints':
+    case 'endpoints': {
+      const at = snapshot.endpoints.get(key)?.value
+      return [`networks/${networkOfKey(key)}`, `hosts/${at?.host}`, ...leasesOf(at)]
+    }
     case 'services': {
-      const record = snapshot[table].get(key)?.value
-      const leases = (record === undefined ? [] : addressesOf(record)).flatMap((ip) =>
-        inNetwork('addresses', ip),
-      )
-      const behind = inNetwork('endpoints', snapshot.services.get(key)?.value.endpoint)
-      return [
-        `networks/${networkOfKey(key)}`,
-        `hosts/${snapshot.endpoints.get(key)?.value.host}`,
-        ...leases,
-        ...behind,
-      ]
+      const service = snapshot.services.get(key)?.value
+      const behind = inNetwork('endpoints', service?.endpoint)
+      return [`networks/${networkOfKey(key)}`, ...leasesOf(service), ...behind]
     }
     case 'replicas':
       return [`networks/${snapshot.replicas.get(key)?.value}`, `hosts/${hostOfKey(key)}`]
@@ -181,13 +176,10 @@ function checkNetwork(snapshot: Snapshot, { value, index }: Versioned<Network>):
 }
 
 /** No claim outlives its network, or a creation that failed. */
-function checkClaims(
-  snapshot: Snapshot,
-  host: HostName,
-  isJudged: (table: Table) => (record: readonly [string, unknown]) => boolean,
-): Difference[] {
+function checkClaims(snapshot: Snapshot, host: HostName, isJudged: IsJudged): Difference[] {
   return (['network-names', 'vnis', 'pools'] as const).flatMap((table) =>
-    [...snapshot[table]].filter(isJudged(table)).flatMap(([key, { index }]): Difference[] => {
+    [...snapshot[table]].flatMap(([key, { index }]): Difference[] => {
+      if (!isJudged(table, key)) return []
       const holder = claimHolder(snapshot, table, key)
       const network = holder === undefined ? undefined : snapshot.networks.get(holder)?.value
       if (network !== undefined && claimsOf(network).some((it) => it.table === table && it.key === key))

@@ -129,7 +129,11 @@ function createStarts(options: RestartsOptions, failures: RetryBackoff, poke: ()
     if (isClosed) return
     const ended = start(options, it, isDue, failures).finally(() => underWay.delete(it.id))
     underWay.set(it.id, ended)
-    if (!(await within(isTrueAfter(ended), slowMs))) void ended.then(poke)
+    const isOver = await within(
+      ended.then(() => true),
+      slowMs,
+    )
+    if (!isOver) void ended.then(poke)
   }
   return {
     async all(containers, isDue) {
@@ -147,11 +151,6 @@ function createStarts(options: RestartsOptions, failures: RetryBackoff, poke: ()
 
 /** Whether a container that does not run, as the engine tells now, is to be started. */
 type IsDue = (now: StoppedContainer) => boolean
-
-async function isTrueAfter(work: Promise<unknown>): Promise<true> {
-  await work
-  return true
-}
 
 /** Never rejects. */
 async function start(

@@ -325,6 +325,27 @@ describe('a store that was emptied while all hosts were off', () => {
     await two.close()
   }
 
+  /** net-1 knows n1, net-3 n1 and n2, net-2 all three. All are off, and the store is emptied. */
+  async function emptiedAfterEachLeft(): Promise<void> {
+    const [one, two, three] = [await openFresh('net-1'), await openFresh('net-2'), await openFresh('net-3')]
+    await one.commit([createNetwork('n1')])
+    await one.close()
+    await two.commit([createNetwork('n2')])
+    await three.read()
+    await three.close()
+    await two.commit([createNetwork('n3')])
+    await two.close()
+    consul.delete(prefix)
+  }
+  /** net-1, the first to start, does not have n2. */
+  async function isWholeWithNet2(): Promise<void> {
+    consul.delete(prefix)
+    await openFresh('net-1')
+    expect(networks()).toEqual(['n1'])
+    await openFresh('net-2')
+    expect(networks()).toEqual(['n1', 'n2'])
+  }
+
   test('has all networks again, though the first host to start has been off for longer than the other', async () => {
     await offWith('n3')
     consul.delete(prefix)
@@ -340,11 +361,7 @@ describe('a store that was emptied while all hosts were off', () => {
     const path = join(folder, 'net-1.json')
     const lines = readFileSync(path, 'utf8').split('\n')
     writeFileSync(path, lines.map((line) => (line.startsWith('["networks","n2"') ? '?' : line)).join('\n'))
-    consul.delete(prefix)
-    await openFresh('net-1')
-    expect(networks()).toEqual(['n1'])
-    await openFresh('net-2')
-    expect(networks()).toEqual(['n1', 'n2'])
+    await isWholeWithNet2()
   })
 
   test('has all networks again, though this version cannot read one in the copy of the first host', async () => {
@@ -353,11 +370,7 @@ describe('a store that was emptied while all hosts were off', () => {
     const ofLater = (line: string): string =>
       line.replace(/("networks","n2",.*"vni":)\d+/, '$1"of a later version"')
     writeFileSync(path, readFileSync(path, 'utf8').split('\n').map(ofLater).join('\n'))
-    consul.delete(prefix)
-    await openFresh('net-1')
-    expect(networks()).toEqual(['n1'])
-    await openFresh('net-2')
-    expect(networks()).toEqual(['n1', 'n2'])
+    await isWholeWithNet2()
   })
 
   test('has all networks again, though the first host could never read one', async () => {
@@ -367,11 +380,7 @@ describe('a store that was emptied while all hosts were off', () => {
     const one = await openFresh('net-1')
     expect(one.status().corrupt).toEqual([{ table: 'networks', key: 'n2' }])
     await one.close()
-    consul.delete(prefix)
-    await openFresh('net-1')
-    expect(networks()).toEqual(['n1'])
-    await openFresh('net-2')
-    expect(networks()).toEqual(['n1', 'n2'])
+    await isWholeWithNet2()
   })
 
   test('gets no network back that was removed before the first host was off', async () => {
@@ -388,15 +397,7 @@ describe('a store that was emptied while all hosts were off', () => {
   })
 
   test('gets no network back that a third host has put back, and that was removed then', async () => {
-    const [one, two, three] = [await openFresh('net-1'), await openFresh('net-2'), await openFresh('net-3')]
-    await one.commit([createNetwork('n1')])
-    await one.close()
-    await two.commit([createNetwork('n2')])
-    await three.read()
-    await three.close()
-    await two.commit([createNetwork('n3')])
-    await two.close()
-    consul.delete(prefix)
+    await emptiedAfterEachLeft()
     await openFresh('net-1')
     const again = await openFresh('net-2')
     expect(networks()).toEqual(['n1', 'n2', 'n3'])
@@ -406,15 +407,7 @@ describe('a store that was emptied while all hosts were off', () => {
   })
 
   test('has the networks of a host whose copy is later than that of the host which finished the repair', async () => {
-    const [one, two, three] = [await openFresh('net-1'), await openFresh('net-2'), await openFresh('net-3')]
-    await one.commit([createNetwork('n1')])
-    await one.close()
-    await two.commit([createNetwork('n2')])
-    await three.read()
-    await three.close()
-    await two.commit([createNetwork('n3')])
-    await two.close()
-    consul.delete(prefix)
+    await emptiedAfterEachLeft()
     consul.onTransact = () => {
       if (has('cluster')) throw new DriverError('unavailable', 'Consul has stopped')
     }
