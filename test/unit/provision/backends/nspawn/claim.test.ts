@@ -1,24 +1,19 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import type { Asked } from '../../../../../provision/backends/nspawn/claim.ts'
 import { generateLab, parseLab } from '../../../../../provision/lab/definition.ts'
+import { loadedWith } from '../../../../fixtures/loaded-with.ts'
 import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 
 const folder = temporaryFolder(afterAll)
 let module: typeof import('../../../../../provision/backends/nspawn/claim.ts')
 let records: typeof import('../../../../../provision/backends/nspawn/record.ts')
 
-beforeAll(async () => {
-  vi.stubEnv('MULTIHOST_LAB_RUN', folder)
-  vi.resetModules() // the folder is read when the module is loaded
+loadedWith({ MULTIHOST_LAB_RUN: folder }, async () => {
   module = await import('../../../../../provision/backends/nspawn/claim.ts')
   records = await import('../../../../../provision/backends/nspawn/record.ts')
-})
-afterAll(() => {
-  vi.unstubAllEnvs()
-  vi.resetModules()
 })
 
 const asked = (more: Partial<Asked> = {}): Asked => ({

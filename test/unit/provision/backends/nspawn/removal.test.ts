@@ -1,24 +1,18 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { parseLab } from '../../../../../provision/lab/definition.ts'
+import { loadedWith } from '../../../../fixtures/loaded-with.ts'
+import { temporaryFolder } from '../../../../fixtures/temporary-folder.ts'
 
 let records: typeof import('../../../../../provision/backends/nspawn/record.ts')
 let removal: typeof import('../../../../../provision/backends/nspawn/removal.ts')
-const folder = mkdtempSync(join(tmpdir(), 'removal-'))
+const folder = temporaryFolder(afterAll)
 
-beforeAll(async () => {
-  vi.stubEnv('MULTIHOST_LAB_RUN', join(folder, 'run'))
-  vi.stubEnv('MULTIHOST_LAB_DISKS', join(folder, 'disks'))
-  vi.resetModules() // the folders are read when the module is loaded
+const folders = { MULTIHOST_LAB_RUN: join(folder, 'run'), MULTIHOST_LAB_DISKS: join(folder, 'disks') }
+loadedWith(folders, async () => {
   records = await import('../../../../../provision/backends/nspawn/record.ts')
   removal = await import('../../../../../provision/backends/nspawn/removal.ts')
-})
-afterAll(() => {
-  vi.unstubAllEnvs()
-  vi.resetModules()
-  rmSync(folder, { recursive: true })
 })
 
 const host = '{ "name": "own", "address": "10.9.0.1", "role": "bare" }'
