@@ -44,7 +44,7 @@ test('a host that closes the connection while ssh2 is loaded is an error at once
     return original()
   })
   const privateKey = keyPair('test', ssh2.utils).private
-  const refused = handshake({ ...target, at: { socket }, privateKey, timeoutMs: 500 })
+  const refused = handshake({ ...target, at: { socket }, privateKey, timeoutMs: 10_000 })
   await expect(refused).rejects.toThrow(`net-1: no ssh at ${socket}: the connection was closed`)
 })
 

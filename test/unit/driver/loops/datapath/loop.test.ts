@@ -88,7 +88,7 @@ describe('the datapath loop', () => {
       removalDelayMs: 0,
       noticeMs: { first: 5, next: 30, afterOwn: 200 },
       graceMs: 0,
-      settleMs: 1000,
+      settleMs: 10_000,
       ...options,
     })
     loops.push(loop)
