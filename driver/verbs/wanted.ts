@@ -27,7 +27,11 @@ export interface Wants {
 }
 
 /** How long other hosts have to return an address. They take milliseconds; a host that is away never does. */
-const returnedWithinMs = 1500
+const usualReturnedWithinMs = 1500
+
+function returnedWithin({ returnedWithinMs = usualReturnedWithinMs }: VerbContext): number {
+  return returnedWithinMs
+}
 
 export function createWants(context: VerbContext): Wants {
   /** Requests that wait, by the key of their record. */
@@ -73,7 +77,7 @@ async function leaseReleased(
     if (place === undefined || ip === undefined || !isCode(error, 'taken')) throw error
     const { addresses } = context.inFlight
     const key = keyIn(place.network.id, ip)
-    await within(addresses.outcome(key), returnedWithinMs)
+    await within(addresses.outcome(key), returnedWithin(context))
     const left = context.store.snapshot().addresses.get(key)?.value
     const isOurs =
       left === undefined || (left.host === context.host && isIdle(left) && !isStarting(context, key, left))
@@ -125,13 +129,14 @@ async function wantNoMore({ store }: VerbContext, waiting: Waiting, key: string)
 
 /** Undefined when no host returns one in time. */
 async function leaseReturned(
-  { store }: VerbContext,
+  context: VerbContext,
   place: Place,
   ip: Ip | undefined,
   signal: AbortSignal,
   lease: () => Promise<Ip>,
 ): Promise<Ip | undefined> {
-  const until = performance.now() + returnedWithinMs
+  const { store } = context
+  const until = performance.now() + returnedWithin(context)
   const isFree = (): boolean => !isTaken(store, place, ip)
   while (performance.now() < until && !signal.aborted) {
     if (!(await becomes(store, isFree, until - performance.now()))) return undefined
