@@ -75,6 +75,10 @@ export function nspawnBackend(options: BackendOptions): Backend {
       const record = readRecord(name)
       if (record) refuseChanges(record, options)
     },
+    refuseAbsent() {
+      requireRoot('nspawn hosts')
+      existing(name)
+    },
     refuseOthers() {
       requireRoot('nspawn hosts')
       refuseOthers(name)
