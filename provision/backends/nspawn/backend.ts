@@ -75,10 +75,7 @@ export function nspawnBackend(options: BackendOptions): Backend {
       const record = readRecord(name)
       if (record) refuseChanges(record, options)
     },
-    refuseAbsent() {
-      requireRoot('nspawn hosts')
-      existing(name)
-    },
+    refuseAbsent: () => void existing(name),
     refuseOthers() {
       requireRoot('nspawn hosts')
       refuseOthers(name)
