@@ -48,6 +48,8 @@ async function status({ backend }: LabChoice): Promise<number> {
 }
 
 async function provision({ backend }: LabChoice, names: string[], { timings }: Flags): Promise<number> {
+  // Before the driver is built.
+  backend.refuseAbsent?.()
   const { lab } = backend
   // Two runs of the steps at once on one host would disturb each other.
   const hosts = names.length > 0 ? [...new Set(names)].map((name) => hostNamed(lab, name)) : lab.hosts

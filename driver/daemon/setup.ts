@@ -158,7 +158,9 @@ async function removeOldName(
   try {
     await evict(store, was)
   } catch (error) {
-    if (!isCode(error, 'not-found')) throw error
+    if (isCode(error, 'corrupt'))
+      log.warn({ name: was, hint: error.hint }, `the records under the earlier name stay: ${error.message}`)
+    else if (!isCode(error, 'not-found')) throw error
   }
 }
 

@@ -22,7 +22,7 @@ declare module 'dns-packet' {
     data?: string | Soa
   }
   export interface Opt {
-    name: '.'
+    name: string
     type: 'OPT'
     udpPayloadSize: number
     extendedRcode?: number
@@ -42,5 +42,9 @@ declare module 'dns-packet' {
     additionals: (Resource | Opt)[]
   }
   export function decode(bytes: Uint8Array): Packet
+  export namespace decode {
+    /** How many bytes the last call has read; more than there were, where a length in them is too large. */
+    const bytes: number
+  }
   export function encode(packet: Partial<Packet>): Buffer
 }

@@ -2,7 +2,7 @@
  * DNS messages: reads a query, and encodes the reply (RFC 1035 §4, EDNS: RFC 6891).
  *
  * A message may be any bytes. A message that is not a query gets no answer, so that two servers cannot answer
- * each other forever. A query that cannot be read gets FORMERR.
+ * each other forever. A query that cannot be read gets FORMERR, one of a later EDNS version BADVERS.
  */
 import dnsPacket, { type Opt, type Packet, type Question, type Resource } from 'dns-packet'
 
@@ -39,15 +39,23 @@ const recursionAvailable = 1 << 7
 /** A packet of this size is not fragmented on common paths (DNS flag day 2020). */
 const ownPayloadBytes = 1232
 const plainPayloadBytes = 512
+const ownOpt: Opt = { name: '.', type: 'OPT', udpPayloadSize: ownPayloadBytes, options: [] }
 
 export function readMessage(bytes: Buffer): Read {
   if (bytes.length < headerBytes || isResponse(bytes)) return { kind: 'nothing' }
   if (((bytes[2] ?? 0) & 0x78) !== 0) return { kind: 'bad', reply: failure(bytes, 'NOTIMP') }
   try {
     const packet = dnsPacket.decode(bytes)
+    // The package reads an option or a record that is longer than the message as far as the message goes.
+    if (dnsPacket.decode.bytes > bytes.length) return malformed(bytes)
     const [question] = packet.questions
     if (question === undefined || packet.questions.length > 1) return malformed(bytes)
-    return { kind: 'query', query: queryOf(packet, question, isText(bytes, question)) }
+    const [opt, ...others] = packet.additionals.filter(isOpt)
+    // RFC 6891 §6.1.1, §6.1.2.
+    if (others.length > 0 || (opt !== undefined && opt.name !== '.')) return malformed(bytes)
+    const query = queryOf(packet, question, isText(bytes, question), opt)
+    if ((opt?.ednsVersion ?? 0) !== 0) return { kind: 'bad', reply: badVersion(query) }
+    return { kind: 'query', query }
   } catch {
     // The package throws for bytes that it cannot read.
     return malformed(bytes)
@@ -65,8 +73,11 @@ function isText(bytes: Buffer, question: Question): boolean {
   return isSame && /^[\x21-\x7e]*$/.test(question.name)
 }
 
-function queryOf({ id, flags, additionals }: Packet, question: Question, isText: boolean): Query {
-  const opt = additionals.find((it): it is Opt => it.type === 'OPT')
+function isOpt(record: Resource | Opt): record is Opt {
+  return record.type === 'OPT'
+}
+
+function queryOf({ id, flags }: Packet, question: Question, isText: boolean, opt: Opt | undefined): Query {
   return {
     id,
     question,
@@ -99,6 +110,21 @@ function malformed(bytes: Buffer): Read {
   return { kind: 'bad', reply }
 }
 
+/**
+ * BADVERS (RFC 6891 §6.1.3): 1 in the OPT record, whose version is the one that is understood, and 0 in the
+ * header. Without the question where text cannot hold its name.
+ */
+function badVersion({ id, question, name, recursionDesired: isDesired }: Query): Buffer {
+  const opt: Opt = { ...ownOpt, extendedRcode: 1 }
+  return dnsPacket.encode({
+    id,
+    type: 'response',
+    flags: (isDesired ? recursionDesired : 0) | recursionAvailable,
+    questions: name === '' ? [] : [question],
+    additionals: [opt],
+  })
+}
+
 /** Over UDP, leaves out the records that do not fit and sets TC, so that the client asks again over TCP. */
 export function encodeReply(query: Query, reply: Reply, over: 'udp' | 'tcp'): Buffer {
   const limit = over === 'tcp' ? 65_535 : payloadFor(query)
@@ -123,7 +149,6 @@ function encode(query: Query, { rcode, authority }: Reply, answers: Resource[], 
     (query.recursionDesired ? recursionDesired : 0) |
     recursionAvailable |
     (rcode === 'NXDOMAIN' ? 3 : 0)
-  const opt: Opt = { name: '.', type: 'OPT', udpPayloadSize: ownPayloadBytes, options: [] }
   return dnsPacket.encode({
     id: query.id,
     type: 'response',
@@ -131,6 +156,6 @@ function encode(query: Query, { rcode, authority }: Reply, answers: Resource[], 
     questions: [query.question],
     answers,
     authorities: authority === undefined ? [] : [authority],
-    additionals: query.payloadBytes === undefined ? [] : [opt],
+    additionals: query.payloadBytes === undefined ? [] : [ownOpt],
   })
 }

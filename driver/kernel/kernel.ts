@@ -18,7 +18,7 @@ export interface Kernel {
    * content cannot be determined: unknown is never empty.
    */
   observe(namespace: string): Promise<Observed | undefined>
-  /** The namespaces of the folder that carry the driver's mark (the alias of their `lo`). */
+  /** The namespaces of the folder that carry the driver's mark (the alias of their `lo`), and are no container's. */
   namespaces(): Promise<string[]>
   /**
    * Container ends of our links that are in the host's namespace: Docker has not moved them into a container

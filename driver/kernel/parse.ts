@@ -102,9 +102,15 @@ export function observed(ipText: string, bridgeText: string): Observed {
   }
 }
 
-/** From `ip -j link show`: whether the namespace carries the driver's mark. */
-export function hasMark(text: string): boolean {
-  return parsed(z.array(Link), text, 'ip link').some(isMarked)
+/**
+ * From `ip -j link show`: whether the driver has made the namespace. A container's may carry the mark, too,
+ * since its loopback has the alias that its programs give it: one whose interfaces lead to other namespaces,
+ * without a device of the driver's, is a container's.
+ */
+export function isOurNamespace(text: string): boolean {
+  const links = parsed(z.array(Link), text, 'ip link')
+  const hasDevice = links.some(({ ifname }) => ifname === 'br0' || ifname === 'vxlan1')
+  return links.some(isMarked) && (hasDevice || links.every(({ link_index }) => link_index === undefined))
 }
 
 /** An interface whose other end, or lower device, may be in another namespace. */
@@ -125,10 +131,13 @@ export function linkEndsIn(text: string): LinkEnd[] {
   }))
 }
 
-/** From `ip -j link show` in the host's namespace. */
+const kindsOfEnds: readonly unknown[] = ['veth', 'macvlan']
+
+/** From `ip -j -d link show` in the host's namespace. Other programs' interfaces have any names. */
 export function strayLinksIn(text: string): string[] {
-  const names = parsed(z.array(Link), text, 'ip link').map(({ ifname }) => ifname)
-  return names.filter((name) => /^vxc[0-9a-f]{8}$/.test(name))
+  return parsed(z.array(Link), text, 'ip link').flatMap(({ ifname, linkinfo }) =>
+    /^vxc[0-9a-f]{8}$/.test(ifname) && kindsOfEnds.includes(linkinfo?.info_kind) ? [ifname] : [],
+  )
 }
 
 /** From `ip -j -d link show type vxlan`. A device without a VNI of its own (`external`) has 0 there. */

@@ -18,7 +18,15 @@ import { DriverError } from '../core/errors.ts'
 import type { ForeignVxlan } from '../core/records.ts'
 import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
-import { addressesIn, hasMark, type LinkEnd, linkEndsIn, observed, strayLinksIn, vxlansIn } from './parse.ts'
+import {
+  addressesIn,
+  isOurNamespace,
+  type LinkEnd,
+  linkEndsIn,
+  observed,
+  strayLinksIn,
+  vxlansIn,
+} from './parse.ts'
 import { redirectPort, removeRedirect } from './redirect.ts'
 import { routeReader } from './routes.ts'
 import { type Failure, failuresOf, type Run, runner } from './run-command.ts'
@@ -61,7 +69,7 @@ export function realKernel({
   return {
     observe: (namespace) => observe(machine, namespace),
     namespaces: () => marked(machine, folder),
-    strayLinks: async () => strayLinksIn(await runOnHost('link show')),
+    strayLinks: async () => strayLinksIn(await runOnHost('-d link show')),
     async apply(ops) {
       const refusals: Refusal[] = []
       for (const step of stepsFor(ops, hostPath)) refusals.push(...(await perform(machine, step)))
@@ -118,9 +126,9 @@ async function marked(machine: Machine, folder: string): Promise<string[]> {
 
 async function isOurs({ run, enter }: Machine, path: string): Promise<boolean> {
   if (!(await isNamespace(path))) return false
-  const { code, stdout } = await run([...enter(path), 'ip', '-j', 'link', 'show', 'lo'])
+  const { code, stdout } = await run([...enter(path), 'ip', '-j', 'link', 'show'])
   // A namespace that cannot be read is not treated as ours.
-  return code === 0 && hasMark(stdout)
+  return code === 0 && isOurNamespace(stdout)
 }
 
 /** `1-0123456789`: a number and the start of the network's id (moby's drivers/overlay/ov_network.go). */
@@ -312,7 +320,7 @@ async function remove(machine: Machine, { op, namespace }: Extract<Step, { kind:
   if (!(await isOurs(machine, namespace))) {
     throw refused(
       op,
-      `the namespace ${namespace} does not carry the driver's mark`,
+      `the namespace ${namespace} is not the driver's: its loopback does not carry the driver's mark, or it is a container's`,
       'remove it by hand if it is not needed',
     )
   }
@@ -330,7 +338,7 @@ async function remove(machine: Machine, { op, namespace }: Extract<Step, { kind:
 async function remount(machine: Machine, namespace: string, watch: KernelWatch): Promise<boolean> {
   if (watch.pid === undefined || !watch.isAlive()) return false
   const held = `/proc/${watch.pid}/ns/net`
-  if (!hasMark(text(await machine.run([...machine.enter(held), 'ip', '-j', 'link', 'show', 'lo']))))
+  if (!isOurNamespace(text(await machine.run([...machine.enter(held), 'ip', '-j', 'link', 'show']))))
     return false
   await touch(namespace)
   text(await machine.run([...(await machine.mounts()), 'mount', '--bind', held, namespace]))

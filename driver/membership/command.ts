@@ -174,7 +174,7 @@ function joinParts(wanted: Wanted, print: Print): JoinParts {
     status: () => ask<Status | WaitingStatus>(options.controlSocket, 'GET', '/status'),
     async withdraw() {
       const identity = await readIdentity(options.stateDir)
-      const stays = await removeFromDocker(options, [])
+      const { refused: stays } = await removeFromDocker(options, [])
       await removeFromKernel(options)
       const removed =
         identity === undefined ? undefined : await asked(() => removeFromStore(options, identity))

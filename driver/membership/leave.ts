@@ -6,7 +6,7 @@
 import { asDriverError, DriverError } from '../core/errors.ts'
 import { type Asked, failureIn, foundIn } from './facts.ts'
 import { withoutDriver } from './options-file.ts'
-import type { Attached } from './removal.ts'
+import type { Attached, FromDocker } from './removal.ts'
 import type { Unit } from './unit.ts'
 
 export interface LeaveParts {
@@ -23,8 +23,7 @@ export interface LeaveParts {
   attached(): Promise<Asked<Attached[]>>
   /** Why the records cannot be removed from the store; undefined when it answers and is the right one. */
   storeFailure(): Promise<string | undefined>
-  /** What Docker refused, a sentence each. */
-  fromDocker(attached: readonly Attached[]): Promise<string[]>
+  fromDocker(attached: readonly Attached[]): Promise<FromDocker>
   fromKernel(): Promise<void>
   fromStore(): Promise<void>
   state(): Promise<void>
@@ -42,12 +41,12 @@ export async function leave(parts: LeaveParts): Promise<string[]> {
   if (!force) check(asked, away)
   const dnsHint = (await parts.dockerAsksDriver()) ? [dnsSentence(parts.dns)] : []
   const attached = await stopped(parts, away)
-  const stays = await remove(parts, { attached, away })
+  const { disconnected, stays } = await remove(parts, { attached, away })
   const now = await parts.readOptions()
   const without = withoutDriver(now, parts.dns)
   if (without !== now) await parts.writeOptions(without)
   return [
-    ...(foundIn(attached) ?? []).map(
+    ...disconnected.map(
       ({ container, network }) => `container ${container} was disconnected from network ${network}`,
     ),
     ...stays,
@@ -99,24 +98,25 @@ async function stopped(
   return found
 }
 
-/** Sentences about what stays. */
+/** `stays`: a sentence each. */
 async function remove(
   parts: LeaveParts,
   { attached, away }: { attached: Asked<Attached[]>; away: string | undefined },
-): Promise<string[]> {
+): Promise<{ disconnected: readonly Attached[]; stays: string[] }> {
   const stays: string[] = []
   const found = foundIn(attached)
-  if (found === undefined)
+  const inDocker = found && (await parts.fromDocker(found))
+  if (inDocker === undefined)
     stays.push(
       `the networks of the driver vxlan stay in Docker, which does not answer: ${failureIn(attached)}; start Docker, and run 'multihost leave' again before the package is purged`,
     )
-  else stays.push(...refusals(await parts.fromDocker(found), parts.force))
+  else stays.push(...refusals(inDocker.refused, parts.force))
   await parts.fromKernel()
   const failure = away ?? (await failureOf(parts))
   if (failure !== undefined) stays.push(recordsStay(parts.name, failure))
   await parts.state()
   await parts.runFiles()
-  return stays
+  return { disconnected: inDocker?.disconnected ?? [], stays }
 }
 
 /** With `--force` alone a refusal of Docker ends nothing. */

@@ -32,6 +32,14 @@ import { clientOptions, holderIn } from './gather-store.ts'
 export interface Attached {
   container: string
   network: string
+  /** What Docker calls the network at this container, where that is not its name: a start of its id. */
+  writtenAs?: string
+}
+
+export interface FromDocker {
+  disconnected: readonly Attached[]
+  /** What Docker refused, a sentence each. */
+  refused: string[]
 }
 
 const proof = (): Proof => personSays('this host leaves the cluster')
@@ -50,7 +58,11 @@ export async function attachedContainers({
         ours.find(({ id }) => id === at.id || isIdOf(id, at.name))
       )?.name
     return (await engine.configuredContainers()).flatMap(({ name, networks }) =>
-      networks.flatMap((at) => named(at) ?? []).map((network) => ({ container: name, network })),
+      networks.flatMap((at): Attached[] => {
+        const network = named(at)
+        if (network === undefined) return []
+        return [{ container: name, network, ...(at.name !== network && { writtenAs: at.name }) }]
+      }),
     )
   } finally {
     client.close()
@@ -74,12 +86,12 @@ export async function hasLeftovers({
 /**
  * Disconnects the containers and removes the networks of this host's Docker. The driver is stopped: in its
  * place Docker gets the answer that all is removed, and the networks of the cluster stay. A refusal of Docker
- * ends nothing: what it refused, a sentence each.
+ * ends nothing.
  */
 export async function removeFromDocker(
   { dockerSocket, socket }: Pick<DaemonOptions, 'dockerSocket' | 'socket'>,
   attached: readonly Attached[],
-): Promise<string[]> {
+): Promise<FromDocker> {
   const client = engineClient(dockerSocket)
   const engine = dockerEngine(client)
   const commands = dockerCommands(client)
@@ -88,22 +100,29 @@ export async function removeFromDocker(
   const plugin = await listenOn(socket, pluginApp({ verbs }))
   try {
     const refused: string[] = []
-    const attempt = async (what: string, change: () => Promise<void>): Promise<void> => {
+    const attempt = async (what: string, change: () => Promise<void>): Promise<boolean> => {
       const failure = failureIn(await asked(change))
       if (failure !== undefined) refused.push(`${what} (${failure})`)
+      return failure === undefined
     }
-    for (const { container, network } of attached)
-      await attempt(`container ${container} stays on network ${network}`, () =>
-        commands.disconnect(network, container),
-      )
+    const disconnected: Attached[] = []
+    for (const it of attached)
+      if (await attempt(staysOn(it), () => commands.disconnect(it.network, it.container)))
+        disconnected.push(it)
     for (const { id, name } of await engine.networks())
       await attempt(`network ${name} stays in Docker`, () => engine.removeNetwork(id, proof()))
     await cleanHostsFiles(engine)
-    return refused
+    return { disconnected, refused }
   } finally {
     await plugin.close()
     client.close()
   }
+}
+
+/** Docker looks for the network's name at the container (moby's daemon.DisconnectFromNetwork). */
+function staysOn({ container, network, writtenAs }: Attached): string {
+  if (writtenAs === undefined) return `container ${container} stays on network ${network}`
+  return `container ${container} was made for network ${network} as '${writtenAs}' and has never started, so that Docker cannot disconnect it: remove it, and make it anew where it is needed`
 }
 
 async function cleanHostsFiles(

@@ -22,15 +22,27 @@ import {
 import type { ChangedKey } from './store.ts'
 import { bytesOf, packed } from './transaction-limits.ts'
 
+/** The store has the key, and its value cannot be read. */
+export type IsUnreadable = (at: ChangedKey) => boolean
+
 /** Whether the record stays although the store lacks it. */
-export function isKept(snapshot: Snapshot, at: ChangedKey): boolean {
-  if (at.table === 'hosts') return true
+export function isKept(snapshot: Snapshot, at: ChangedKey, isUnreadable: IsUnreadable): boolean {
+  if (at.table === 'hosts' || isOfUnreadable(snapshot, at, isUnreadable)) return true
   const network = networkOf(snapshot, at)
   if (network === undefined || !stands(snapshot, network)) return false
   if (isClaim(at) && !claimsIn(snapshot, network).some((it) => recordName(it) === recordName(at)))
     return false
   const owner = ownerOf(snapshot, at)
-  return owner === undefined || snapshot.hosts.has(owner)
+  return owner === undefined || snapshot.hosts.has(owner) || isUnreadable({ table: 'hosts', key: owner })
+}
+
+/**
+ * Whether the record is one of a network whose record cannot be read: nothing tells whether the network is
+ * there to stay. Such a record stays, and is not put back.
+ */
+export function isOfUnreadable(snapshot: Snapshot, at: ChangedKey, isUnreadable: IsUnreadable): boolean {
+  const network = at.table === 'networks' ? undefined : networkOf(snapshot, at)
+  return network !== undefined && isUnreadable({ table: 'networks', key: network })
 }
 
 /** The host that puts the record back; undefined where every host does. */

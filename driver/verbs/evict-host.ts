@@ -11,7 +11,7 @@ import { removeEndpointAndLeases, removeReplica } from '../core/record-changes.t
 import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/records.ts'
 import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn, usesOn } from '../core/snapshot.ts'
-import { unreadableKeys } from '../store/lookup.ts'
+import { isCorrupt, unreadableKeys } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
 import { splitGroupsIntoCommits } from '../store/transaction-limits.ts'
 
@@ -25,7 +25,7 @@ export async function evict(
   betweenLooks?: () => Promise<unknown>,
 ): Promise<{ endpoints: number; addresses: number }> {
   const before = await store.read()
-  checkKnown(before, host)
+  checkKnown(before, host, unreadableKeys(store.status(), 'hosts'))
   if (betweenLooks !== undefined) {
     await foundDead(store, host)
     await betweenLooks()
@@ -86,12 +86,14 @@ async function checkAway(
   throw new DriverError('conflict', `host ${host} has come back`)
 }
 
-function checkKnown(snapshot: Snapshot, host: HostName): void {
-  if (snapshot.hosts.has(host)) return
+/** `unreadable`: hosts whose records cannot be read. */
+function checkKnown(snapshot: Snapshot, host: HostName, unreadable: ReadonlySet<HostName>): void {
+  const hosts = new Set([...snapshot.hosts.keys(), ...unreadable])
+  if (hosts.has(host)) return
   const rest = [endpointsOnHost(snapshot, host).length, leasesOnHost(snapshot, host).size]
   rest.push(replicasOn(snapshot, host).size, usesOn(snapshot, host).size)
   if (rest.some((count) => count > 0)) return
-  const known = [...snapshot.hosts.keys()].sort().join(', ')
+  const known = [...hosts].sort().join(', ')
   throw new DriverError('not-found', `the cluster has no host ${host}`, { hint: `its hosts are ${known}` })
 }
 
@@ -99,10 +101,18 @@ function checkKnown(snapshot: Snapshot, host: HostName): void {
 async function foundDead(store: Store, host: HostName): Promise<Versioned<HostRecord> | undefined> {
   const record = store.snapshot().hosts.get(host)
   const life = lifeOf(host, record?.value, await store.liveness())
+  if (life !== 'alive' && isCorrupt(store.status(), 'hosts', host)) throw unreadable(host)
   if (life === 'away') return record
   if (life === 'unknown') throw cannotTell(host)
   throw new DriverError('in-use', `host ${host} is alive`, {
     hint: 'stop its driver (systemctl stop multihost) and wait half a minute',
+  })
+}
+
+/** A later version may have written it, and no commit could require that it is unchanged. */
+function unreadable(host: HostName): DriverError {
+  return new DriverError('corrupt', `the record of host ${host} cannot be read: nothing is removed`, {
+    hint: `repeat it on a host with the driver version of ${host}, or correct or delete the key hosts/${host} in the store, and repeat it`,
   })
 }
 

@@ -58,6 +58,8 @@ export interface Backend {
   down(): Promise<boolean>
   /** Throws where the lab that is up is another one than was asked for. Absent where other calls do. */
   refuseChanges?(): void
+  /** Throws where no lab is up. Absent where the machines are not the backend's to make. */
+  refuseAbsent?(): void
   /** Throws while another process owns the lab. Absent where a lab has no owner. */
   refuseOthers?(): void
   /** Makes this process the owner of a lab that is up, until the returned function is called. */

@@ -77,9 +77,19 @@ async function askConsul(file: string): Promise<void> {
   checkAnswer(file, version)
 }
 
+/** What the driver's calls need: docs/consul.md. */
+const oldest = { major: 1, minor: 8 }
+
 /** `version`: what the program prints for `consul version`. */
 export function checkAnswer(file: string, version: string, on = ''): void {
-  if (/^Consul v/.test(version)) return
+  const [, found, major, minor] = /^Consul v((\d+)\.(\d+)\S*)/.exec(version) ?? []
+  if (found !== undefined) {
+    if (Number(major) > oldest.major || (Number(major) === oldest.major && Number(minor) >= oldest.minor))
+      return
+    throw new LabError(
+      `--consul-from ${file}: this is Consul ${found}${on}, and the driver needs ${oldest.major}.${oldest.minor} or newer`,
+    )
+  }
   throw new LabError(
     `--consul-from ${file}: this program is not Consul${on}; "consul version" must print "Consul v…"`,
   )

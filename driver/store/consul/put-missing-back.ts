@@ -12,7 +12,8 @@ import { recordName } from '../../core/snapshot.ts'
 import type { Log } from '../../log.ts'
 import type { Position } from '../incarnation.ts'
 import type { Mirror, ReadLog } from '../mirror.ts'
-import { commitsFor, isKept, ownerOf, stages } from '../missing.ts'
+import { commitsFor, isKept, isOfUnreadable, ownerOf, stages } from '../missing.ts'
+import type { ChangedKey } from '../store.ts'
 import { entriesSince, headOf } from './change-log.ts'
 import { type Transacting, transact } from './transactions.ts'
 import { type SortedItems, writtenIn } from './watch.ts'
@@ -48,7 +49,9 @@ export function logOf(
       const since = standing.awaited.get(recordName(at))
       if (since !== undefined) return !isOver(since)
       const isLate = isOver(standing.asked.get(recordName(at)) ?? Number.POSITIVE_INFINITY)
-      return isKept(snapshot, at) && !(isLate && found.alive.has(ownerOf(snapshot, at) ?? ''))
+      return (
+        isKept(snapshot, at, mirror.isCorrupt) && !(isLate && found.alive.has(ownerOf(snapshot, at) ?? ''))
+      )
     },
   }
 }
@@ -57,12 +60,16 @@ export function logOf(
  * After a repair, a record of another host that the store lacks may be one that its host has yet to put back:
  * it stays for as long as a host has for that, alive or away. Its host's own record may be missing, too.
  */
-export function logAfterRepair({ host, standing }: Pick<PuttingBack, 'host' | 'standing'>): ReadLog {
+export function logAfterRepair({
+  host,
+  mirror,
+  standing,
+}: Pick<PuttingBack, 'host' | 'mirror' | 'standing'>): ReadLog {
   return {
     commits: [],
     keeps(snapshot, at) {
       const owner = ownerOf(snapshot, at)
-      if (owner === undefined || owner === host || !isKept(snapshot, at)) return false
+      if (owner === undefined || owner === host || !isKept(snapshot, at, mirror.isCorrupt)) return false
       standing.awaited.set(recordName(at), performance.now())
       return true
     },
@@ -96,7 +103,7 @@ export async function putMissingBack(on: PuttingBack, found: SortedItems): Promi
 async function putBack(on: PuttingBack, isNow: (typeof stages)[number]): Promise<void> {
   const snapshot = on.mirror.snapshot()
   const missing = on.mirror.missing()
-  const records = missing.filter((at) => isNow(snapshot, on.host, at))
+  const records = decided(on).filter((at) => isNow(snapshot, on.host, at))
   for (const changes of commitsFor(snapshot, records, missing)) {
     const committed = await transact(transacting(on), changes).catch((error: unknown) => {
       if (isCode(error, 'conflict', 'unavailable')) throw error
@@ -113,11 +120,17 @@ async function putBack(on: PuttingBack, isNow: (typeof stages)[number]): Promise
 async function askOwners(on: PuttingBack, { alive }: SortedItems): Promise<void> {
   const { asked } = on.standing
   const snapshot = on.mirror.snapshot()
-  const owners = new Map(on.mirror.missing().map((at) => [recordName(at), ownerOf(snapshot, at) ?? '']))
+  const owners = new Map(decided(on).map((at) => [recordName(at), ownerOf(snapshot, at) ?? '']))
   const fresh = [...owners].filter(([name, owner]) => alive.has(owner) && !asked.has(name))
   if (fresh.length === 0) return
   await transact(transacting(on), [], [...new Set(fresh.map(([, owner]) => owner))])
   for (const [name] of fresh) asked.set(name, performance.now())
+}
+
+/** Without the records of networks that cannot be read. */
+function decided({ mirror }: PuttingBack): ChangedKey[] {
+  const snapshot = mirror.snapshot()
+  return mirror.missing().filter((at) => !isOfUnreadable(snapshot, at, mirror.isCorrupt))
 }
 
 function transacting(on: PuttingBack) {

@@ -75,6 +75,7 @@ export function nspawnBackend(options: BackendOptions): Backend {
       const record = readRecord(name)
       if (record) refuseChanges(record, options)
     },
+    refuseAbsent: () => void existing(name),
     refuseOthers() {
       requireRoot('nspawn hosts')
       refuseOthers(name)

@@ -526,6 +526,33 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     }
   })
 
+  test('a container’s namespace with the driver’s alias on its loopback is not the driver’s', async () => {
+    await using bench = await open()
+    const { kernel, spaces, host } = bench
+    const container = spaces.add('c'.repeat(12))
+    spaces.ip(host, `link add name vethfb7a1c2 type veth peer name eth0 netns ${container}`)
+    spaces.ip(container, 'link set lo alias multihost')
+    expect(await kernel.namespaces()).toEqual([])
+    const removal = kernel.apply(proven([{ op: 'namespace-del', namespace: container }]))
+    await expect(removal).rejects.toMatchObject({ code: 'kernel' })
+    expect(spaces.run(container, 'ip', 'link', 'show', 'eth0').code).toBe(0)
+  })
+
+  test('a network’s namespace with a device of a person’s, and one that is new, are the driver’s', async () => {
+    await using bench = await open()
+    const { kernel, spaces, host } = bench
+    await kernel.apply(proven(everything(bench)))
+    spaces.ip(bench.namespace('a'), `link add name dump0 type veth peer name dump1 netns ${host}`)
+    await kernel.apply([{ op: 'namespace-add', namespace: bench.namespace('b') }])
+    expect(await kernel.namespaces()).toEqual([bench.namespace('a'), bench.namespace('b')])
+  })
+
+  test('another program’s interface with the name of a container end is no stray link', async () => {
+    await using bench = await open()
+    bench.spaces.ip(bench.host, 'link add name vxc12345678 type bridge')
+    expect(await bench.kernel.strayLinks()).toEqual([])
+  })
+
   test('a value with a line break never reaches ip', async () => {
     await using bench = await open()
     await expect(bench.kernel.apply([neighbour(bench, '172.21.0.2\nlink del eth1')])).rejects.toMatchObject({

@@ -398,6 +398,24 @@ describe('the name of a host', () => {
     await renaming.close()
   })
 
+  test('is changed by --host-name where the record under the earlier one cannot be read, which stays', async () => {
+    writeFileSync(join(folder, 'host.json'), '{"id":"a","name":"net-1"}')
+    const on = await host('net-1', 1, { id: 'a' })
+    await on.docker.create('foobar')
+    await on.stop()
+    memory.put('hosts', 'net-1', '{"of": "a later version"}')
+    const { log, entries } = readableLog()
+    const renaming = preparation({ hostName: 'web-1', log })
+    const { store, host: name } = await renaming.prepare()
+    expect(name).toBe('web-1')
+    await store.read()
+    expect(store.status().corrupt).toEqual([{ table: 'hosts', key: 'net-1' }])
+    expect(entries.map(({ message }) => message)).toContain(
+      'the records under the earlier name stay: the record of host net-1 cannot be read: nothing is removed',
+    )
+    await renaming.close()
+  })
+
   test('is no damage where the user may not read it', async () => {
     const denied = Object.assign(new Error('permission denied'), { code: 'EACCES' })
     const found = readIdentity('/var/lib/multihost', () => Promise.reject(denied))

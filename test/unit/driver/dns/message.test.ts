@@ -78,6 +78,56 @@ test('what is no query gets no answer; what cannot be read gets FORMERR, other o
   expect(rcode(update)).toBe('NOTIMP')
 })
 
+describe('EDNS (RFC 6891)', () => {
+  const opt = (ednsVersion: number) => ({
+    ...{ name: '.', type: 'OPT', udpPayloadSize: 1232, options: [] },
+    ednsVersion,
+  })
+  const refused = (bytes: Buffer): dnsPacket.Packet => {
+    const read = readMessage(bytes)
+    if (read.kind !== 'bad') throw new Error(read.kind)
+    return dnsPacket.decode(read.reply)
+  }
+
+  test.each([1, 255])('version %s gets BADVERS, with the version that is understood', (version) => {
+    const reply = refused(ask('Web.foobar', { additionals: [opt(version)] }))
+    expect(reply).toMatchObject({ id: 7, type: 'response', rcode: 'NOERROR', answers: [] })
+    expect(reply.questions).toMatchObject([{ name: 'Web.foobar', type: 'A' }])
+    expect(reply.flags & 256).toBe(256)
+    expect(reply.additionals).toMatchObject([{ type: 'OPT', extendedRcode: 1, ednsVersion: 0 }])
+  })
+
+  test('BADVERS for a name that is no text repeats no other name', () => {
+    const bytes = ask('a.b', { additionals: [opt(1)] })
+    // One label of three bytes, with the dot in it.
+    bytes[12] = 3
+    bytes[14] = 0x2e
+    expect(refused(bytes)).toMatchObject({ questions: [], additionals: [{ extendedRcode: 1 }] })
+  })
+
+  test.each([
+    ['two OPT records', ask('web', { additionals: [opt(0), opt(0)] })],
+    ['an OPT record that is not at the root', namedOption()],
+    ['an OPT record that is longer than the message', cutOption()],
+  ])('%s get FORMERR', (_, bytes) => {
+    expect(refused(bytes).rcode).toBe('FORMERR')
+  })
+
+  /** The name of the OPT record is a pointer to the question's. */
+  function namedOption(): Buffer {
+    const bytes = ask('web', { additionals: [opt(0)] })
+    const at = ask('web').length
+    return Buffer.concat([bytes.subarray(0, at), Buffer.from('c00c', 'hex'), bytes.subarray(at + 1)])
+  }
+
+  /** An option that says 8 bytes, and has 2. */
+  function cutOption(): Buffer {
+    const bytes = ask('web', { additionals: [opt(0)] })
+    bytes.writeUInt16BE(12, bytes.length - 2)
+    return Buffer.concat([bytes, Buffer.from('000a0008aabb', 'hex')])
+  }
+})
+
 test('no bytes at all are too strange', () => {
   const damaged = fc.tuple(fc.nat(40), fc.uint8Array({ maxLength: 40 })).map(([at, bytes]) => {
     const question = withEdns(1232)

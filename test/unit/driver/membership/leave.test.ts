@@ -29,9 +29,9 @@ function machine(changed: Partial<LeaveParts> = {}) {
     name: 'net-2',
     attached: async () => ({ found: [] }),
     storeFailure: async () => undefined,
-    async fromDocker() {
+    async fromDocker(disconnected) {
       log.push('docker')
-      return []
+      return { disconnected, refused: [] }
     },
     fromKernel: step('kernel'),
     fromStore: step('store'),
@@ -132,11 +132,21 @@ test('by force, it says what it cut and which records stay', async () => {
 
 test('a network that Docker keeps ends it before the name goes; by force it goes on and names the network', async () => {
   const refused = 'network stale stays in Docker (it has active endpoints)'
-  const { parts, log, file } = machine({ fromDocker: async () => [refused] })
+  const { parts, log, file } = machine({ fromDocker: async () => ({ disconnected: [], refused: [refused] }) })
   await expect(leave(parts)).rejects.toThrow(refused)
   expect(log).toEqual(['stop'])
   expect(file.text).toBe(options)
   expect((await leave({ ...parts, force: true }))[0]).toBe(refused)
+})
+
+test('a container that Docker does not disconnect is not named as disconnected', async () => {
+  const refused = 'container web stays on network foobar (the engine: no)'
+  const { parts } = machine({
+    force: true,
+    attached: async () => ({ found: attached }),
+    fromDocker: async () => ({ disconnected: [], refused: [refused] }),
+  })
+  expect(await leave(parts)).toEqual([refused, 'this host, net-2, is out of the cluster'])
 })
 
 test('by force, networks stay in a Docker that does not answer', async () => {

@@ -67,8 +67,10 @@ test('containers count however they name their network: by name, by an id, or by
     container('too-short', '0123'),
   ])
   expect(await attachedContainers(options)).toEqual([
-    ...['by-name', 'by-id', 'renamed'].map((container) => ({ container, network: 'foobar' })),
-    { container: 'by-start', network: name },
+    { container: 'by-name', network: 'foobar' },
+    { container: 'by-id', network: 'foobar', writtenAs: 'foobar-id' },
+    { container: 'renamed', network: 'foobar', writtenAs: 'old' },
+    { container: 'by-start', network: name, writtenAs: '0123456789ab' },
   ])
 })
 
@@ -76,14 +78,27 @@ test('a network that Docker does not let go ends nothing, and is named', async (
   const refusal = 'error while removing network: network stale has active endpoints'
   const { options, changes } = await docker(['stale', 'foobar'], { 'DELETE /networks/stale-id': refusal })
   const attached = [{ container: 'web', network: 'foobar' }]
-  expect(await removeFromDocker(options, attached)).toEqual([
-    `network stale stays in Docker (the engine: ${refusal})`,
-  ])
+  expect(await removeFromDocker(options, attached)).toEqual({
+    disconnected: attached,
+    refused: [`network stale stays in Docker (the engine: ${refusal})`],
+  })
   expect(changes).toEqual([
     'POST /networks/foobar/disconnect',
     'DELETE /networks/stale-id',
     'DELETE /networks/foobar-id',
   ])
+})
+
+test('a container that was made with the id of its network is named with what to do, and not as disconnected', async () => {
+  const refusal = 'container c1 is not connected to the network foobar'
+  const { options } = await docker(['foobar'], { 'POST /networks/foobar/disconnect': refusal })
+  const attached = [{ container: 'web', network: 'foobar', writtenAs: 'foobar-id' }]
+  expect(await removeFromDocker(options, attached)).toEqual({
+    disconnected: [],
+    refused: [
+      "container web was made for network foobar as 'foobar-id' and has never started, so that Docker cannot disconnect it: remove it, and make it anew where it is needed (the engine: container c1 is not connected to the network foobar)",
+    ],
+  })
 })
 
 test('records with an address of another machine may be of this host’s earlier one, or of a copied disk', () => {

@@ -306,6 +306,50 @@ test('a key that cannot be read comes back with its last readable value when it 
   expect(has('networks/n9')).toBe(false)
 })
 
+test.each([
+  ['whose host has a record that cannot be read', 'hosts/net-2'],
+  ['of a network whose record cannot be read', 'networks/n1'],
+])('records %s stay, and are named', async (_, unreadable) => {
+  const [one, two] = await cluster()
+  const value = consul.get(`multihost/${unreadable}`) ?? ''
+  await Promise.all([one.close(), two.close()])
+  consul.put(`multihost/${unreadable}`, 'of a later version')
+  const three = await open('net-3')
+  const known = [...three.snapshot().endpoints.keys()]
+  expect(known).toContain('n1/e2')
+  remove('endpoints/n1/e2')
+  remove('pools/')
+  await three.read()
+  expect([...three.snapshot().endpoints.keys()]).toEqual(known)
+  expect([three.snapshot().pools.size, has('endpoints/n1/e2')]).toEqual([1, false])
+  expect(three.status().missing).toContainEqual({ table: 'endpoints', key: 'n1/e2' })
+  consul.put(`multihost/${unreadable}`, value)
+  await open('net-2')
+  await three.read()
+  await until('all but the endpoint, which a new host does not have, is back', () => has('pools/10.0.0.0-16'))
+  expect(three.snapshot().endpoints.has('n1/e2')).toBe(true)
+})
+
+test('a network that has become unreadable keeps its records, and no other network from coming back', async () => {
+  const [one, two] = await cluster()
+  const v4 = { cidr: '10.1.0.0/16', gateway: '10.1.255.254', aux: {} }
+  await one.commit([
+    createNetwork('n2', { v4, vni: 257 }),
+    key('endpoints', 'n2/e3', endpoint('n2', 'e3', { host: 'net-1' })),
+  ])
+  consul.put('multihost/networks/n1', 'of a later version')
+  remove('endpoints/')
+  await one.read()
+  await two.read()
+  const { now } = performance
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 31_000)
+  for (const store of [one, two]) {
+    await store.read()
+    expect([...store.snapshot().endpoints.keys()].sort()).toEqual(['n1/e1', 'n1/e2', 'n2/e3'])
+  }
+  expect([has('endpoints/n1/e1'), has('endpoints/n2/e3')]).toEqual([false, true])
+})
+
 test('records that the token hides, as Consul before 1.11 does without a word, are not let go', async () => {
   const [one] = await cluster()
   const seen = consul.client()

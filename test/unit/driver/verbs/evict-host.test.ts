@@ -48,6 +48,32 @@ test('an endpoint whose record cannot be read keeps its address and its network'
   expect([hosts.size, ...addresses.keys()]).toEqual([0, `${id('a')}/${v4}`])
 })
 
+test.each([
+  ['was readable before', false],
+  ['was never readable', true],
+])('a host whose record cannot be read stays as it is, and the key is named: it %s', async (_, isNew) => {
+  const { lab, net1, net2 } = await twoHosts()
+  await net2.store.close()
+  lab.put('hosts', 'net-2', '{"of": "a later version"}')
+  const { store } = isNew ? lab.host(3) : net1
+  const before = await store.read()
+  await expect(evict(store, 'net-2')).rejects.toMatchObject({
+    code: 'corrupt',
+    message: expect.stringContaining('the record of host net-2 cannot be read'),
+    hint: expect.stringContaining('hosts/net-2'),
+  })
+  const { endpoints, addresses } = await store.read()
+  expect([endpoints.size, addresses.size]).toEqual([before.endpoints.size, before.addresses.size])
+})
+
+test('a host of which only an unreadable record is left is not taken for an unknown one', async () => {
+  const { lab, net1 } = await twoHosts()
+  lab.put('hosts', 'net-7', '{"of": "a later version"}')
+  await net1.store.read()
+  await expect(evict(net1.store, 'net-7')).rejects.toMatchObject({ code: 'corrupt' })
+  await expect(evict(net1.store, 'net-9')).rejects.toMatchObject({ hint: 'its hosts are net-2, net-7' })
+})
+
 test('a live host is never taken out, and an unknown one is named beside those that exist', async () => {
   const { net1 } = await twoHosts()
   await expect(evict(net1.store, 'net-2')).rejects.toMatchObject({

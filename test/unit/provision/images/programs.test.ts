@@ -1,7 +1,12 @@
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { checkedPrograms, checkProgram, engineProgramsIn } from '../../../../provision/images/programs.ts'
+import {
+  checkAnswer,
+  checkedPrograms,
+  checkProgram,
+  engineProgramsIn,
+} from '../../../../provision/images/programs.ts'
 import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 
 const folder = temporaryFolder(afterAll)
@@ -68,4 +73,21 @@ test('programs for other machines are not asked of this one', async () => {
   expect(await checkedPrograms({ engine, consul }, false)).toEqual({ engine, consul })
   writeFileSync(consul, 'no program')
   await expect(checkedPrograms({ consul }, false)).rejects.toThrow('not a Linux program (no ELF header)')
+})
+
+test.each([
+  ['Consul v1.8.7\nRevision abc', undefined],
+  ['Consul v1.10.0+ent', undefined],
+  ['Consul v2.1.0-dev', undefined],
+  ['Consul v1.7.14', '--consul-from FILE: this is Consul 1.7.14 on net-1, and the driver needs 1.8 or newer'],
+  ['Consul v0.9.3', '--consul-from FILE: this is Consul 0.9.3 on net-1, and the driver needs 1.8 or newer'],
+  [
+    'Consul vNext',
+    '--consul-from FILE: this program is not Consul on net-1; "consul version" must print "Consul v…"',
+  ],
+  ['', '--consul-from FILE: this program is not Consul on net-1; "consul version" must print "Consul v…"'],
+])('a Consul that says %j', (version, refusal) => {
+  const check = () => checkAnswer('FILE', version, ' on net-1')
+  if (refusal === undefined) expect(check).not.toThrow()
+  else expect(check).toThrow(refusal)
 })
