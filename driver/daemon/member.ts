@@ -32,6 +32,7 @@ import { steadyNow } from '../verbs/steady-now.ts'
 import type { Verbs } from '../verbs/verbs.ts'
 import { createStartingContainer } from './container-of-request.ts'
 import type { DriverOptions, Setup } from './dependencies.ts'
+import { engineHas } from './engine-of-request.ts'
 import { type Loops, startLoops } from './loops.ts'
 import { memberStore } from './member-store.ts'
 import type { Apps } from './sockets.ts'
@@ -189,7 +190,7 @@ function startsContainer(method: string): boolean {
 }
 
 function contextOf(
-  { setup, kernel, pools, log, version }: MemberOptions,
+  { setup, engine, kernel, pools, log, version }: MemberOptions,
   made: Pick<VerbContext, 'store' | 'underlay' | 'settled' | 'inFlight' | 'starting'>,
 ): VerbContext {
   return {
@@ -198,6 +199,7 @@ function contextOf(
     pools,
     routes: () => kernel.routes(),
     foreignVxlans: () => kernel.foreignVxlans(),
+    engineHas: engineHas(engine),
     log,
     version,
     now: () => new Date(),

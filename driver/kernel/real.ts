@@ -27,6 +27,7 @@ import {
   strayLinksIn,
   vxlansIn,
 } from './parse.ts'
+import { namespaceInode, namespacesOfProcesses } from './process-namespaces.ts'
 import { redirectPort, removeRedirect } from './redirect.ts'
 import { routeReader } from './routes.ts'
 import { type Failure, failuresOf, type Run, runner } from './run-command.ts'
@@ -168,35 +169,43 @@ async function perform(machine: Machine, step: Step): Promise<Refusal[]> {
 }
 
 /**
- * The container ends are in namespaces that Docker has made, beside ours. Each is found by the index of its
- * other end and its MAC, and not by a name: Docker renames it. An end that is in no namespace of the folder
- * keeps its MTU.
+ * The container ends are in namespaces that Docker has made, mostly beside ours. Each is found by the index
+ * of its other end and its MAC, and not by a name: Docker renames it. Ends that are in no namespace of the
+ * folder are looked for in those of the machine's processes.
  */
 async function setContainerMtu(
   machine: Machine,
   { op, namespace }: Extract<Step, { kind: 'mtu' }>,
 ): Promise<void> {
-  const linksIn = async (where: string): Promise<LinkEnd[]> => {
-    const { code, stdout } = await machine.run([...machine.enter(where), 'ip', '-j', 'link', 'show'])
-    return code === 0 ? linkEndsIn(stdout) : []
-  }
-  const ports = new Map((await linksIn(namespace)).map((it) => [it.name, it]))
-  const folder = dirname(namespace)
-  const paths = (await entriesOf(folder)).map((name) => `${folder}/${name}`)
-  for (const path of [...paths.filter((it) => it !== namespace), 'host']) {
-    if (path !== 'host' && !(await isNamespace(path))) continue
-    const ends = (await linksIn(path)).filter((end) =>
-      op.veths.some(({ port, mac }) => {
-        const other = ports.get(port)
-        return other?.otherIndex === end.index && other.index === end.otherIndex && end.mac === mac
-      }),
-    )
-    if (ends.length === 0) continue
+  const ports = new Map((await linksIn(machine, namespace)).map((it) => [it.name, it]))
+  const left = new Set(op.veths.filter(({ port }) => ports.has(port)))
+  const setIn = async (path: string): Promise<void> => {
+    const ends = (await linksIn(machine, path)).filter((end) => {
+      const veth = [...left].find(({ port, mac }) => end.mac === mac && areOnePair(ports.get(port), end))
+      return veth !== undefined && left.delete(veth)
+    })
+    if (ends.length === 0) return
     const input = ends.map(({ name }) => `link set ${name} mtu ${op.mtuBytes}\n`).join('')
     const { code, stderr } = await machine.run([...machine.enter(path), 'ip', '-batch', '-'], input)
     if (code !== 0 && !/Cannot find device/.test(stderr)) throw refused(op, stderr.trim())
     machine.changed(`${path}: ${input.trim()}`)
   }
+  const folder = dirname(namespace)
+  const paths = (await entriesOf(folder)).map((name) => `${folder}/${name}`)
+  for (const path of [...paths.filter((it) => it !== namespace), 'host'])
+    if (path === 'host' || (await isNamespace(path))) await setIn(path)
+  if (left.size === 0) return
+  const known = new Set(await Promise.all(paths.map(namespaceInode)))
+  for (const path of await namespacesOfProcesses(known)) if (left.size > 0) await setIn(path)
+}
+
+async function linksIn(machine: Machine, where: string): Promise<LinkEnd[]> {
+  const { code, stdout } = await machine.run([...machine.enter(where), 'ip', '-j', 'link', 'show'])
+  return code === 0 ? linkEndsIn(stdout) : []
+}
+
+function areOnePair(a: LinkEnd | undefined, b: LinkEnd): boolean {
+  return a?.otherIndex === b.index && a.index === b.otherIndex
 }
 
 type Batch = Extract<Step, { kind: 'batch' }>

@@ -24,6 +24,11 @@ export interface VerbContext {
   settled(network: NetworkId, joining: EndpointId): Promise<void>
   inFlight: InFlight
   starting: StartingContainer
+  /**
+   * Whether this driver's engine has the network of that id of Docker's. False for a network of another
+   * engine on this host. Undefined: the engine does not say.
+   */
+  engineHas(network: string): Promise<boolean | undefined>
   log: Log
   version: string
   now(): Date

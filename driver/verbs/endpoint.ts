@@ -40,6 +40,7 @@ export function endpointVerbs(
   return {
     async createEndpoint(ask, signal) {
       inFlight.called(ask.endpoint, 'create')
+      await checkEngine(context, ask.network)
       const { changes, answer: value } = await checked(context, (snapshot) => create(snapshot, ask, context))
       signal.throwIfAborted()
       if (changes.length === 0) return value.mac
@@ -82,6 +83,22 @@ export function endpointVerbs(
       if (!(await committedSoon(context, key).catch(() => true))) await journal.write(key, undefined)
     },
   }
+}
+
+/**
+ * A network gets its name when this driver's engine shows it. One without a name that the engine does not
+ * have was made by another engine of this host. The loops see nothing of such an engine: they would take its
+ * containers' links for unused.
+ */
+async function checkEngine({ store, host, engineHas }: VerbContext, localId: string): Promise<void> {
+  const snapshot = store.snapshot()
+  const network = networkOnHost(snapshot, host, localId)
+  if (network?.value.name !== undefined || !snapshot.hosts.has(host)) return
+  if ((await engineHas(localId)) !== false) return
+  const short = localId.slice(0, 12)
+  throw new DriverError('invalid', `network ${short} was made by another Docker engine on host ${host}`, {
+    hint: 'this driver serves one engine, that of --docker-socket; remove the network, and make it with that engine',
+  })
 }
 
 /** Writes a new endpoint. Resolves with its MAC. */

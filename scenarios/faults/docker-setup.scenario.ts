@@ -77,3 +77,50 @@ scenario('options that a person adds to daemon.json count, and Docker starts', a
   await using asker = await hostA.run({ name: 'asker', network: foobar.name })
   await asker.waitUntilSucceeds`ping -c1 -W1 ${web.name}`
 })
+
+scenario(
+  'containers follow the underlay’s MTU where the engine has another exec-root',
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using _engine = atEnd(async () => {
+      await hostA.succeed`ip link set eth1 mtu 1500`
+      await restartWith(hostA, {})
+      await hostA.succeed`rm -f /etc/docker/daemon.json`
+    })
+    await restartWith(hostA, { 'exec-root': '/run/docker-elsewhere' })
+    await using web = await hostA.run({ name: 'web', network: foobar.name })
+    await hostA.succeed`ip link set eth1 mtu 1400`
+    await web.waitUntilSucceeds`ip link show eth0 | grep -q 'mtu 1350'`
+  },
+)
+
+/** A second engine of the host, with files of its own and an image without content. Commands go to it by `-H`. */
+async function secondEngine(host: Host): Promise<AsyncDisposable & { socket: string }> {
+  const socket = 'unix:///run/second.sock'
+  const stop = async (): Promise<void> => {
+    await host.succeed`systemctl stop second; rm -rf /var/lib/docker/second /run/second /run/second.sock`
+  }
+  await host.succeed`systemd-run -q --unit second dockerd -H ${socket} --data-root /var/lib/docker/second \
+--exec-root /run/second --pidfile /run/second.pid --bridge none --iptables=false`
+  const image = `docker -H ${socket} version && tar c --files-from /dev/null | docker -H ${socket} import - empty`
+  await host.within(30_000).waitUntilSucceeds`sh -c ${image}`.catch((error: unknown) =>
+    undoAfter(error, stop),
+  )
+  return { socket, [Symbol.asyncDispose]: stop }
+}
+
+scenario(
+  'a container of a second engine on the host is refused with the reason, and the first engine goes on',
+  async ({ hostA, hostB }) => {
+    await using foobar = await sharedNetwork([hostA, hostB], 'foobar')
+    await using web = await hostB.run({ name: 'web', network: foobar.name })
+    await using second = await secondEngine(hostA)
+    await hostA.succeed`docker -H ${second.socket} network create -d vxlan --ipam-driver vxlan theirs`
+    await using _theirs = atEnd(() => hostA.succeed`docker -H ${second.socket} network rm theirs`)
+    const said = await hostA.fail`docker -H ${second.socket} run --network theirs empty /none`
+    expect(said).toContain(`was made by another Docker engine on host ${hostA.name}`)
+    await hostA.succeed`docker -H ${second.socket} container prune -f`
+    await using asker = await hostA.run({ name: 'asker', network: foobar.name })
+    await asker.succeed`ping -c1 -W1 ${web.name}`
+  },
+)

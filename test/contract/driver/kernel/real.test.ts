@@ -1,5 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { readdirSync, rmSync } from 'node:fs'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -136,6 +136,29 @@ describe.skipIf(!isRoot)('the real kernel', () => {
       const namespace = bench.namespace('a')
       await bench.kernel.apply([{ op: 'veth-mtu', namespace, veths: [veth('1')], mtuBytes }])
       expect([mtuOf(sandbox, 'eth0'), mtuOf(namespace, 'veth11111111')]).toEqual([mtuBytes, mtuBytes])
+    }
+  })
+
+  test('the container’s end follows the MTU where the engine keeps its namespaces in another folder', async () => {
+    await using bench = await open()
+    using elsewhere = namespaces()
+    const own = { ...veth('7'), mac: '02:42:ac:15:77:77' }
+    await bench.kernel.apply(proven(everything(bench)))
+    const namespace = bench.namespace('a')
+    await bench.kernel.apply([{ op: 'veth-add', namespace, veth: own, mtuBytes: 1450 }])
+    const sandbox = elsewhere.add('sandbox')
+    bench.spaces.ip(bench.host, `link set ${own.container} netns ${sandbox}`)
+    elsewhere.ip(sandbox, `link set ${own.container} name eth0`)
+    const container = spawn('nsenter', [`--net=${sandbox}`, 'sleep', '60'])
+    try {
+      await expect
+        .poll(() => statSync(`/proc/${container.pid}/ns/net`).ino, { timeout: 10_000 })
+        .toBe(statSync(sandbox).ino)
+      await bench.kernel.apply([{ op: 'veth-mtu', namespace, veths: [own], mtuBytes: 1350 }])
+      const [end] = JSON.parse(elsewhere.run(sandbox, 'ip', '-j', 'link', 'show', 'eth0').stdout)
+      expect(end.mtu).toBe(1350)
+    } finally {
+      container.kill()
     }
   })
 

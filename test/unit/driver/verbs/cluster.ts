@@ -60,6 +60,7 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
       { container: async () => undefined, has: async () => true },
       () => clock.now,
     ),
+    engineHas: async () => true,
     inFlight: createInFlight({ store, log: silentLog, now: () => clock.now }),
     log: silentLog,
     version: '0.1.0',

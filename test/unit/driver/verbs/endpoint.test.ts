@@ -69,6 +69,27 @@ describe('an endpoint', () => {
     expect(await net1.verbs.createEndpoint(ask, never)).toMatch(/^02:42/)
   })
 
+  test('is refused on a network that another engine of the host has made', async () => {
+    const has: Record<string, boolean | undefined> = { [network]: false }
+    const net1 = cluster().host(1, { engineHas: async (local) => has[local] })
+    await showAlive(net1)
+    const { v4: pool } = await createNetwork(net1, { id: network })
+    const v4 = await net1.verbs.requestAddress({ pool: pool.cidr, gateway: false }, never)
+    const ask = { network, endpoint, v4 }
+    const refused = {
+      code: 'invalid',
+      message: 'network aaaaaaaaaaaa was made by another Docker engine on host net-1',
+    }
+    await expect(net1.verbs.createEndpoint(ask, never)).rejects.toMatchObject(refused)
+    expect(net1.store.snapshot().endpoints.size).toBe(0)
+    const unknown = { ...ask, network: id('b') }
+    await expect(net1.verbs.createEndpoint(unknown, never)).rejects.toMatchObject({ code: 'not-found' })
+    has[id('b')] = false
+    await expect(net1.verbs.createEndpoint(unknown, never)).rejects.toMatchObject({ code: 'invalid' })
+    has[network] = undefined
+    expect(await net1.verbs.createEndpoint(ask, never), 'an engine that does not say').toMatch(/^02:42/)
+  })
+
   test('keeps the MAC that was asked for', async () => {
     const { net1, pool } = await oneHost()
     const v4 = await net1.verbs.requestAddress({ pool, gateway: false }, never)
