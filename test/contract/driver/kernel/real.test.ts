@@ -43,6 +43,7 @@ async function open(): Promise<RealBench> {
 }
 
 const withNft = test.skipIf(spawnSync('sh', ['-c', 'command -v nft']).status !== 0)
+const hooked = '{ type filter hook input priority 0; policy drop; }'
 
 describe.skipIf(!isRoot)('the real kernel', () => {
   kernelContract(open)
@@ -291,6 +292,42 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(nft('list', 'tables')).toBe('table inet wall\n')
   })
 
+  withNft.for<[string, string[]]>([
+    ['a policy that drops all', ['chain', 'inet', 'multihost', 'arriving', '{ policy drop; }']],
+    ['a dormant table', ['add', 'table', 'inet', 'multihost', '{ flags dormant; }']],
+    ['a chain of a person’s', ['add', 'chain', 'inet', 'multihost', 'wall', hooked]],
+  ])('a filter with the right rules is repaired: %s', async ([, damage]) => {
+    await using bench = await open()
+    const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args).stdout
+    const filter = { vteps: ['192.168.33.11'], ports: [4789], vnis: [256] }
+    const keep = () => bench.kernel.tunnelFilter(() => filter)
+    await keep()
+    const first = nft('list', 'ruleset')
+    nft(...damage)
+    expect(nft('list', 'ruleset')).not.toBe(first)
+    await keep()
+    expect(nft('list', 'ruleset')).toBe(first)
+  })
+
+  withNft.for<[string, string[]]>([
+    ['a policy that drops all', ['chain', 'ip', 'multihost_dns', 'output', '{ policy drop; }']],
+    ['a dormant table', ['add', 'table', 'ip', 'multihost_dns', '{ flags dormant; }']],
+    [
+      'a rule before them',
+      ['insert', 'rule', 'ip', 'multihost_dns', 'output', 'udp', 'dport', '53', 'accept'],
+    ],
+  ])('a way to DNS with the right rules is repaired: %s', async ([, damage]) => {
+    await using bench = await open()
+    const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args).stdout
+    const keep = () => bench.kernel.redirect({ address: '169.254.255.53', port: 53, to: 61_053 })
+    await keep()
+    const first = nft('list', 'ruleset')
+    nft(...damage)
+    expect(nft('list', 'ruleset')).not.toBe(first)
+    await keep()
+    expect(nft('list', 'ruleset')).toBe(first)
+  })
+
   withNft('a packet whose first fragment ends before the VNI is refused', async () => {
     await using bench = await open()
     const filter = { vteps: ['192.168.33.11', 'fd00:33::11'], ports: [4789], vnis: [256] }
@@ -389,9 +426,10 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     const make = () => bench.kernel.tunnelFilter(() => filter)
     await make()
     let told = 0
+    let made: Promise<unknown> = Promise.resolve()
     const watch = bench.kernel.watchRules(() => {
       told++
-      void make()
+      made = make()
     })
     // `nft monitor` does not say that it listens: its socket (protocol 12, netfilter) is of a group then.
     const sockets = () => bench.spaces.run(bench.host, 'cat', '/proc/net/netlink').stdout
@@ -409,6 +447,7 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     nft('delete', 'table', 'ip', 'multihost_dns')
     await expect.poll(() => told).toBe(4)
     await watch.close()
+    await made
   })
 
   test('the container’s end lies in the host’s namespace, down, with its MAC and MTU', async () => {
