@@ -500,6 +500,36 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(port.stdout).toMatch(/learning off flood off/)
   })
 
+  const port = 'veth11111111'
+  test.for([
+    'bridge link set dev vxlan1 flood off',
+    'bridge link set dev vxlan1 bcast_flood off',
+    `bridge link set dev vxlan1 isolated on; bridge link set dev ${port} isolated on`,
+    `bridge link set dev ${port} mcast_flood off`,
+    'ip link set br0 type bridge mcast_snooping 1',
+    `bridge fdb replace ${peer(2).mac} dev ${port} master static`,
+    `bridge fdb replace ${peer(2).mac} dev ${port} master`,
+    `bridge fdb replace ${peer(2).mac} dev vxlan1 master`,
+    `bridge fdb replace ${veth('1').mac} dev ${port} master`,
+  ])('what no frame would pass is mended: %s', async (damage) => {
+    await using bench = await open()
+    const path = bench.namespace('a')
+    const want = sample(bench)
+    const show = ['-d link show', 'fdb show'].map((it) => `bridge ${it}`).join('; ')
+    const state = () =>
+      bench.spaces
+        .run(path, 'sh', '-c', `${show}; ip -d link show br0 | grep -o mcast_snooping..`)
+        .stdout.split('\n')
+        .sort()
+    await bench.kernel.apply(proven(everything(bench)))
+    const first = state()
+    expect(bench.spaces.run(path, 'sh', '-c', damage).stderr).toBe('')
+    expect(state()).not.toEqual(first)
+    await bench.kernel.apply(proven(plan(await bench.kernel.observe(path), want).ops))
+    expect(state()).toEqual(first)
+    expect(plan(await bench.kernel.observe(path), want).ops).toEqual([])
+  })
+
   test('entries of others stay: the all-zero default and group entries', async () => {
     await using bench = await open()
     await bench.kernel.apply(proven(everything(bench)))
@@ -551,7 +581,7 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     try {
       execFileSync('mount', ['--make-shared', spaces.folder])
       const done = privately(spaces.folder, { op: 'namespace-add', namespace: path })
-      expect(done).toEqual({ marked: true, bridge: false, fdb: [], neighbours: [], ports: [] })
+      expect(done).toEqual({ marked: true, bridge: false, fdb: [], neighbours: [], ports: [], strays: [] })
       expect(spaces.run(path, 'ip', 'link', 'show', 'lo').code).toBe(0)
       expect(privately(spaces.folder, { op: 'namespace-del', namespace: path })).toBeNull()
       expect(readdirSync(spaces.folder)).toEqual([])
