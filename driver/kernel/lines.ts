@@ -92,7 +92,7 @@ function stepsOf(op: Op, host: string): Step[] {
       return [
         batch('ip', namespace, [
           { text: vethLine(op, host), alreadyDone: exists },
-          ...upLines(op.veth.port, 'master br0'),
+          ...upLines(op.veth.port, ...ofBridge(op)),
         ]),
         batch('bridge', namespace, closedPortLines(op.veth)),
       ]
@@ -127,7 +127,8 @@ const namespaceLines: Omit<Line, 'op'>[] = [{ text: 'link set lo up' }, { text: 
  * Without snooping: neighbour solicitations are multicast, and no host on an overlay sends multicast queries.
  */
 const bridgeLines: Omit<Line, 'op'>[] = [
-  { text: 'link add name br0 type bridge mcast_snooping 0', alreadyDone: exists },
+  { text: 'link add name br0 type bridge', alreadyDone: exists },
+  { text: 'link set br0 type bridge mcast_snooping 0' },
   noAddressLine('br0'),
   { text: 'link set br0 up' },
 ]
@@ -145,8 +146,16 @@ function noAddressLine(device: string): Omit<Line, 'op'> {
   return { text: `link set ${device} addrgenmode none`, alreadyDone: withoutIpv6 }
 }
 
-function vxlanUpLines({ kind }: Extract<Op, { op: 'vxlan-add' }>): Omit<Line, 'op'>[] {
-  return upLines('vxlan1', ...(kind === 'bridge' ? ['master br0', 'type bridge_slave learning off'] : []))
+function vxlanUpLines(op: Extract<Op, { op: 'vxlan-add' }>): Omit<Line, 'op'>[] {
+  return upLines(
+    'vxlan1',
+    ...(op.kind === 'bridge' ? [...ofBridge(op), 'type bridge_slave learning off'] : []),
+  )
+}
+
+/** A port that is taken from br0 and put back has the kernel's own flags. It loses the packets in between. */
+function ofBridge({ afresh }: { afresh?: boolean }): string[] {
+  return [...(afresh ? ['nomaster'] : []), 'master br0']
 }
 
 function neighbourDelLines({ ip }: Extract<Op, { op: 'neighbour-del' }>): Omit<Line, 'op'>[] {

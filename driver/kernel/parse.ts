@@ -90,11 +90,14 @@ export function observed(ipText: string, bridgeText: string): Observed {
     macs.set(ifname, [...(macs.get(ifname) ?? []), mac])
   return {
     marked: links.some(isMarked),
-    bridge: links.some((link) => link.ifname === 'br0' && isUp(link)),
+    bridge: links.some(
+      (link) => link.ifname === 'br0' && isUp(link) && link.linkinfo?.info_data?.mcast_snooping !== 1,
+    ),
     ...(vxlan === undefined ? {} : { vxlan: vxlanOf(vxlan) }),
     ports: links
       .filter((link) => /^veth[0-9a-f]{8}$/.test(link.ifname))
       .map((link) => portIn(link, macs.get(link.ifname))),
+    strays: straysIn(entries, links),
     fdb: entries.flatMap(fdbOf),
     neighbours: parsed(z.array(Neighbour), neighbourText, 'ip neigh')
       .filter((it) => it.dev === 'vxlan1')
@@ -195,7 +198,8 @@ function vxlanOf(link: Link): NonNullable<Observed['vxlan']> {
     port: data?.port ?? 0,
     local: data?.local ?? data?.local6 ?? '',
     mtuBytes: link.mtu,
-    master: isPortOfBridge(link, ['learning']),
+    master: isPortOfBridge(link, ['learning']) && !isAltered(link, { flood: true }),
+    ...(isAltered(link, { flood: true }) && { altered: true }),
     up: isUp(link),
   }
 }
@@ -211,13 +215,42 @@ function fdbOf(entry: z.infer<typeof Fdb>): Observed['fdb'] {
 }
 
 function portIn(link: Link, macs: string[] | undefined): Observed['ports'][number] {
-  const up = isUp(link) && isPortOfBridge(link, ['learning', 'flood'])
-  return { name: link.ifname, up, ...(macs === undefined ? {} : { macs }), mtuBytes: link.mtu }
+  const altered = isAltered(link)
+  const up = isUp(link) && isPortOfBridge(link, ['learning', 'flood']) && !altered
+  return {
+    name: link.ifname,
+    up,
+    ...(altered && { altered }),
+    ...(macs === undefined ? {} : { macs }),
+    mtuBytes: link.mtu,
+  }
+}
+
+/** As the kernel makes a port. Earlier kernels do not have all of them. */
+const usualFlags = {
+  ...{ mcast_flood: true, bcast_flood: true, isolated: false, locked: false, hairpin: false },
+  ...{ neigh_suppress: false, vlan_tunnel: false },
+}
+
+/** A port of br0 with a flag that is neither usual nor one that the driver sets. */
+function isAltered({ master, linkinfo }: Link, flags: Readonly<Record<string, boolean>> = {}): boolean {
+  const found = linkinfo?.info_slave_data ?? {}
+  const usual = Object.entries({ ...usualFlags, ...flags })
+  return master === 'br0' && usual.some(([flag, value]) => (found[flag] ?? value) !== value)
 }
 
 /** A port of br0 with these flags off. */
 function isPortOfBridge({ master, linkinfo }: Link, off: readonly string[]): boolean {
   return master === 'br0' && off.every((flag) => linkinfo?.info_slave_data?.[flag] === false)
+}
+
+/** vxlan1 gets the frames for MACs of other hosts with a static entry, too. */
+function straysIn(entries: readonly z.infer<typeof Fdb>[], links: readonly Link[]) {
+  const own = new Map(links.map(({ ifname, address }) => [ifname, address]))
+  return entries.flatMap(({ master, state, ifname, mac }) => {
+    const isStray = master === 'br0' && state === 'permanent' && own.has(ifname) && own.get(ifname) !== mac
+    return isStray && ifname !== 'br0' ? [{ port: ifname, mac }] : []
+  })
 }
 
 /** Ours; the entry that the kernel makes for a port's own MAC is `permanent`. */

@@ -82,12 +82,22 @@ async function byNft(run: Run, prefix: readonly string[], of: Redirect): Promise
   const { code, stdout } = await run([...prefix, 'nft', 'list', 'table', 'ip', table])
   const rules = rulesOf(of)
   const listed = stdout.replaceAll(/counter packets \d+ bytes \d+/g, 'counter')
-  if (code === 0 && rules.every((rule) => count(listed, rule) === 2)) return redirected(stdout)
+  if (code === 0 && isAsMade(listed, rules)) return redirected(stdout)
   const chain = (hook: string): string =>
     `chain ${hook} {\ntype nat hook ${hook} priority -110; policy accept;\n${rules.join('\n')}\n}`
   const text = `add table ip ${table}\ndelete table ip ${table}\ntable ip ${table} {\n${chain('prerouting')}\n${chain('output')}\n}\n`
   succeeded(await run([...prefix, 'nft', '-f', '-'], text))
   return 0
+}
+
+/** Two chains, each with these rules alone behind its hook, in a table that is not dormant. */
+function isAsMade(listed: string, rules: readonly string[]): boolean {
+  const bodies = [...listed.matchAll(/chain \w+ \{([^}]*)\}/g)].map(([, body = '']) =>
+    body.split('\n').flatMap((line) => line.trim() || []),
+  )
+  const isChain = ([hook = '', ...found]: string[]): boolean =>
+    hook.endsWith(' policy accept;') && found.join('\n') === rules.join('\n')
+  return bodies.length === 2 && bodies.every(isChain) && !/^\s*flags /m.test(listed)
 }
 
 /**
@@ -128,8 +138,4 @@ function iptablesRules({ address, port, to }: Redirect): { chain: string; rule: 
 /** An interface of this host has the address. Undefined when the system does not say. */
 export function isOwn(address: Ip): boolean | undefined {
   return ownInterfaces()?.some((it) => it.address === address)
-}
-
-function count(text: string, part: string): number {
-  return text.split(part).length - 1
 }

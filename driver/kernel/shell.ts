@@ -30,7 +30,7 @@ export interface Shell {
 export function openShell(): Shell {
   const mark = `end-of-${randomUUID()}`
   // A process group of its own, so that a command that exceeds its limit ends with the shell.
-  const child = spawn('sh', [], { stdio: ['pipe', 'pipe', 'pipe'], detached: true })
+  const child = spawn('sh', [], { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: inEnglish() })
   let ended: string | undefined
   let job: { check(): void; fail(error: DriverError): void } | undefined
   const end = (why: string): void => {
@@ -86,6 +86,11 @@ export function openShell(): Shell {
     isAlive: () => ended === undefined,
     close: () => void child.stdin.end(),
   }
+}
+
+/** systemd gives each unit the machine's language, and some errors are read by their words. */
+function inEnglish(): NodeJS.ProcessEnv {
+  return { ...process.env, LC_ALL: 'C' }
 }
 
 function script(command: readonly string[], input: string, mark: string): string {

@@ -48,16 +48,38 @@ export async function keepFilter(
   const mark = `multihost ${createHash('sha256').update(rules.join('\n')).digest('hex').slice(0, 12)}`
   const have = found?.flatMap(({ rule }) => rule ?? []) ?? []
   const isRight = have.length === rules.length && have.every(({ comment }) => comment === mark)
-  if (!isRight) await replace(nft, rules, mark)
+  const strange = strangeChains(found ?? [])
+  if (!isRight || !isInForce(found ?? []) || strange.length > 0) await replace(nft, { rules, mark, strange })
   return countsIn(found ?? [])
+}
+
+/** Table and chains are as they were made. A dormant table lets all in; another policy may let nothing in. */
+function isInForce(listed: readonly Listed[]): boolean {
+  if (listed.some(({ table }) => table?.flags !== undefined)) return false
+  return Object.entries(chains).every(([name, hook]) => {
+    const { hook: at, prio, policy } = listed.find(({ chain }) => chain?.name === name)?.chain ?? {}
+    return hook === '' ? at === undefined : hook === `${at} priority ${prio}` && policy === 'accept'
+  })
+}
+
+/** A person's, or another version's. */
+function strangeChains(listed: readonly Listed[]): string[] {
+  return listed.flatMap(({ chain }) => (chain === undefined || chain.name in chains ? [] : chain.name))
+}
+
+interface Wanted {
+  rules: readonly string[]
+  mark: string
+  /** Chains to remove. */
+  strange: readonly string[]
 }
 
 async function replace(
   nft: (args: string[], input?: string) => Promise<Outcome>,
-  rules: readonly string[],
-  mark: string,
+  { rules, mark, strange }: Wanted,
 ): Promise<void> {
-  if ((await nft(['-f', '-'], script(rules, mark))).code === 0) return
+  const inPlace = [script(rules, mark), ...strange.map((it) => `delete chain ${table.join(' ')} ${it}\n`)]
+  if ((await nft(['-f', '-'], inPlace.join(''))).code === 0) return
   // A table with the same name that is not like ours: it is replaced with its counters.
   const again = (text: string): Promise<Outcome> => {
     const name = table.join(' ')
@@ -84,7 +106,7 @@ function script(rules: readonly string[], mark: string): string {
     `add table ${name}`,
     ...counters.map((counter) => `add counter ${name} ${counter}`),
     ...Object.entries(chains).map(([chain, hook]) => `add chain ${name} ${chain}${hookOf(hook)}`),
-    // Chains of another version, too.
+    // Strange chains, too: then they can be deleted.
     `flush table ${name}`,
     ...rules.map((rule) => `add rule ${name} ${rule} comment "${mark}"`),
     '',
@@ -176,6 +198,15 @@ function setOf(values: readonly string[]): string {
 
 const Match = z.object({ match: z.object({ left: z.unknown(), right: z.unknown() }).optional() })
 const Listed = z.object({
+  table: z.object({ flags: z.unknown().optional() }).optional(),
+  chain: z
+    .object({
+      name: z.string(),
+      hook: z.string().optional(),
+      prio: z.number().optional(),
+      policy: z.string().optional(),
+    })
+    .optional(),
   rule: z
     .object({ chain: z.string(), comment: z.string().default(''), expr: z.array(Match).default([]) })
     .optional(),

@@ -6,7 +6,7 @@
  */
 
 import type { Datapath, Observed } from '../datapath/datapath.ts'
-import { isGroup, isMulticast } from '../datapath/plan.ts'
+import { isGroup, isMulticast, misplacedMacs } from '../datapath/plan.ts'
 import type { HostName, Snapshot } from '../records.ts'
 import { clashHint, clashingNetworks, publishedRoutes, type Route } from '../routes.ts'
 import { networkLabel } from '../snapshot.ts'
@@ -101,6 +101,7 @@ function foundFacts(have: Observed, want: Datapath): Facts {
     const wanted = macs.find((mac) => mac === macOf.get(name))
     add(`port ${name}`, portText(up, wanted ?? macs[0]))
   }
+  for (const { mac, port } of misplacedMacs(have, want)) add(`FDB entry ${mac}`, `port ${port} of br0`)
   for (const { mac, vtep, permanent } of fdb) {
     if (macs.has(mac) || (permanent && !isGroup(mac)))
       add(`FDB entry ${mac}`, withPermanence(vtep, permanent))

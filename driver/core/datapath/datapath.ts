@@ -45,17 +45,19 @@ export interface Peer {
 export interface Observed {
   /** The namespace carries the driver's mark. */
   marked: boolean
-  /** br0 exists and is up. */
+  /** br0 exists, is up and does not snoop. */
   bridge: boolean
-  /** `master`: it is a port of br0 and learns no MAC there. */
-  vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean }
+  /** `master`: it is a port of br0 that gets all frames, and learns no MAC. */
+  vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean; altered?: boolean }
   /**
    * Links with our port names; `up` when it is up and a closed port of br0: one that learns no MAC and gets
    * no frame for a MAC that br0 does not know. `macs`: those that br0 has for it. A `child` of vxlan1 is seen
    * by its container alone: it is remembered, and goes when vxlan1 goes. The MTU is that of both ends of a
-   * pair.
+   * pair. `altered`: it is a port of br0 with a flag that a person has changed.
    */
-  ports: { name: string; up: boolean; macs?: string[]; mtuBytes?: number; child?: true }[]
+  ports: { name: string; up: boolean; altered?: boolean; macs?: string[]; mtuBytes?: number; child?: true }[]
+  /** Entries of br0 that the driver does not make, without those of the ports' own MACs. */
+  strays?: { port: string; mac: string }[]
   /** Entries of vxlan1 with a VTEP. An entry with a port or VNI of its own does not count as permanent. */
   fdb: { mac: string; vtep: Ip; permanent: boolean }[]
   neighbours: { ip: Ip; mac: string; permanent: boolean }[]
@@ -66,13 +68,13 @@ export type Op =
   /** `unshare --net=<namespace> ip link set lo alias multihost`, which is the driver's mark */
   | { op: 'namespace-add'; namespace: string }
   | { op: 'namespace-del'; namespace: string }
-  /** `ip link add name br0 type bridge mcast_snooping 0`, up */
+  /** `ip link add name br0 type bridge`, `ip link set br0 type bridge mcast_snooping 0`, up */
   | { op: 'bridge-add'; namespace: string }
   /**
    * `ip link add vxlan1 netns <namespace> type vxlan …` from the host's namespace, then up, with a bridge its
    * port, which learns nothing
    */
-  | { op: 'vxlan-add'; namespace: string; vxlan: Datapath['vxlan']; kind: DatapathKind }
+  | { op: 'vxlan-add'; namespace: string; vxlan: Datapath['vxlan']; kind: DatapathKind; afresh?: boolean }
   /**
    * `ip link set vxlan1 mtu <mtu>` and `… type vxlan local <local>`: what can be changed on a device that is
    * there
@@ -82,15 +84,15 @@ export type Op =
   /**
    * `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>`, then
    * `bridge fdb replace <mac> dev <port> master static` and
-   * `bridge link set dev <port> learning off flood off`
+   * `bridge link set dev <port> learning off flood off`. `afresh`: after `nomaster`, which undoes all flags.
    */
-  | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number }
+  | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number; afresh?: boolean }
   /** `ip link set <container end> mtu <mtu>` in the containers' namespaces, then `ip link set <port> mtu <mtu>` */
   | { op: 'veth-mtu'; namespace: string; veths: Veth[]; mtuBytes: number }
   | { op: 'veth-del'; namespace: string; port: string }
   /**
-   * `bridge fdb del <mac> dev <port> master`: the MAC is on another host now, and the link of its endpoint
-   * here stays for a moment
+   * `bridge fdb del <mac> dev <port> master`: the MAC is on another host, and the link that its endpoint had
+   * here stays for a moment, or a person has made the entry
    */
   | { op: 'port-forget'; namespace: string; port: string; mac: Mac }
   /** `ip link add link vxlan1 name <container> netns <host> address <mac> type macvlan mode bridge` */

@@ -64,7 +64,7 @@ function planNamespace(have: Observed | undefined, { namespace, kind }: Datapath
     out.ops.push({ op: 'namespace-add', namespace })
   }
   if (have?.bridge || kind !== 'bridge') return
-  if (have !== undefined) out.reasons.push('br0 is missing or down')
+  if (have !== undefined) out.reasons.push('br0 is missing or down, or snoops')
   out.ops.push({ op: 'bridge-add', namespace })
 }
 
@@ -84,7 +84,8 @@ function planDevice(
   const fits = have?.vxlan !== undefined && isChangeable(have.vxlan, vxlan)
   if (differs && fits) out.ops.push({ op: 'vxlan-set', namespace, vxlan })
   if (differs && !fits) out.ops.push({ op: 'vxlan-del', namespace })
-  if (!differs || !fits) out.ops.push({ op: 'vxlan-add', namespace, vxlan, kind })
+  const afresh = have?.vxlan?.altered ? { afresh: true } : {}
+  if (!differs || !fits) out.ops.push({ op: 'vxlan-add', namespace, vxlan, kind, ...afresh })
   return fits ? 'unchanged' : 'new'
 }
 
@@ -102,7 +103,7 @@ function deviceReason(have: Observed['vxlan'], { vxlan: want, kind }: Datapath):
   if (have === undefined) return 'vxlan1 is missing'
   const difference = vxlanDifference(have, want)
   if (difference !== undefined) return `vxlan1: ${difference}`
-  if (!have.master && kind === 'bridge') return 'vxlan1 is not a port of br0, or learns MACs there'
+  if (!have.master && kind === 'bridge') return 'vxlan1 is not a port of br0 as it was made'
   return have.up ? undefined : 'vxlan1 is down'
 }
 
@@ -118,17 +119,27 @@ function entriesOf(have: Observed | undefined): Entries {
   return { fdb: have?.fdb ?? [], neighbours: have?.neighbours ?? [] }
 }
 
-/** The MAC of an endpoint that is on another host now must not lead to the port that it had here. */
-function forgetMoved(have: Observed | undefined, { namespace, veths, peers }: Datapath, out: Plan): void {
-  const wanted = new Set(veths.map(({ port }) => port))
-  const away = new Set<string>(peers.map(({ mac }) => mac))
-  for (const { name, macs = [] } of have?.ports ?? []) {
-    if (wanted.has(name)) continue
-    for (const mac of macs.filter((it) => away.has(it))) {
-      out.reasons.push(`${name} has the MAC ${mac}, which is on another host`)
-      out.ops.push({ op: 'port-forget', namespace, port: name, mac })
-    }
+/**
+ * The MAC of an endpoint on another host must not lead to the port that it had here, nor to one that a person
+ * gave it.
+ */
+function forgetMoved(have: Observed | undefined, want: Datapath, out: Plan): void {
+  for (const { port, mac } of misplacedMacs(have, want)) {
+    out.reasons.push(`${port} has the MAC ${mac}, which is on another host`)
+    out.ops.push({ op: 'port-forget', namespace: want.namespace, port, mac })
   }
+}
+
+/** Entries of br0 for MACs of other hosts. */
+export function misplacedMacs(
+  have: Pick<Observed, 'ports' | 'strays'> | undefined,
+  { veths, peers }: Datapath,
+): { port: string; mac: string }[] {
+  const own = new Map(veths.map(({ port, mac }) => [port, mac]))
+  const away = new Set<string>(peers.map(({ mac }) => mac))
+  const { ports = [], strays = [] } = have ?? {}
+  const placed = ports.flatMap(({ name, macs = [] }) => macs.map((mac) => ({ port: name, mac })))
+  return [...placed, ...strays].filter(({ port, mac }) => away.has(mac) && own.get(port) !== mac)
 }
 
 function addPeers(have: Entries, { namespace, peers }: Datapath, out: Plan): void {
@@ -186,7 +197,7 @@ function addVeths(have: Observed | undefined, want: Datapath, out: Plan): void {
     const port = ports.get(veth.port)
     if (port?.up && (port.child || port.macs?.includes(veth.mac))) continue
     out.reasons.push(`${veth.port} is ${port === undefined ? 'missing' : 'down or not a closed port of br0'}`)
-    out.ops.push(vethAdd(want, veth))
+    out.ops.push({ ...vethAdd(want, veth), ...(port?.altered && { afresh: true }) })
   }
 }
 

@@ -43,6 +43,7 @@ async function open(): Promise<RealBench> {
 }
 
 const withNft = test.skipIf(spawnSync('sh', ['-c', 'command -v nft']).status !== 0)
+const hooked = '{ type filter hook input priority 0; policy drop; }'
 
 describe.skipIf(!isRoot)('the real kernel', () => {
   kernelContract(open)
@@ -314,6 +315,42 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(nft('list', 'tables')).toBe('table inet wall\n')
   })
 
+  withNft.for<[string, string[]]>([
+    ['a policy that drops all', ['chain', 'inet', 'multihost', 'arriving', '{ policy drop; }']],
+    ['a dormant table', ['add', 'table', 'inet', 'multihost', '{ flags dormant; }']],
+    ['a chain of a person’s', ['add', 'chain', 'inet', 'multihost', 'wall', hooked]],
+  ])('a filter with the right rules is repaired: %s', async ([, damage]) => {
+    await using bench = await open()
+    const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args).stdout
+    const filter = { vteps: ['192.168.33.11'], ports: [4789], vnis: [256] }
+    const keep = () => bench.kernel.tunnelFilter(() => filter)
+    await keep()
+    const first = nft('list', 'ruleset')
+    nft(...damage)
+    expect(nft('list', 'ruleset')).not.toBe(first)
+    await keep()
+    expect(nft('list', 'ruleset')).toBe(first)
+  })
+
+  withNft.for<[string, string[]]>([
+    ['a policy that drops all', ['chain', 'ip', 'multihost_dns', 'output', '{ policy drop; }']],
+    ['a dormant table', ['add', 'table', 'ip', 'multihost_dns', '{ flags dormant; }']],
+    [
+      'a rule before them',
+      ['insert', 'rule', 'ip', 'multihost_dns', 'output', 'udp', 'dport', '53', 'accept'],
+    ],
+  ])('a way to DNS with the right rules is repaired: %s', async ([, damage]) => {
+    await using bench = await open()
+    const nft = (...args: string[]) => bench.spaces.run(bench.host, 'nft', ...args).stdout
+    const keep = () => bench.kernel.redirect({ address: '169.254.255.53', port: 53, to: 61_053 })
+    await keep()
+    const first = nft('list', 'ruleset')
+    nft(...damage)
+    expect(nft('list', 'ruleset')).not.toBe(first)
+    await keep()
+    expect(nft('list', 'ruleset')).toBe(first)
+  })
+
   withNft('a packet whose first fragment ends before the VNI is refused', async () => {
     await using bench = await open()
     const filter = { vteps: ['192.168.33.11', 'fd00:33::11'], ports: [4789], vnis: [256] }
@@ -488,6 +525,36 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(port.stdout).toMatch(/learning off flood off/)
   })
 
+  const port = 'veth11111111'
+  test.for([
+    'bridge link set dev vxlan1 flood off',
+    'bridge link set dev vxlan1 bcast_flood off',
+    `bridge link set dev vxlan1 isolated on; bridge link set dev ${port} isolated on`,
+    `bridge link set dev ${port} mcast_flood off`,
+    'ip link set br0 type bridge mcast_snooping 1',
+    `bridge fdb replace ${peer(2).mac} dev ${port} master static`,
+    `bridge fdb replace ${peer(2).mac} dev ${port} master`,
+    `bridge fdb replace ${peer(2).mac} dev vxlan1 master`,
+    `bridge fdb replace ${veth('1').mac} dev ${port} master`,
+  ])('what no frame would pass is mended: %s', async (damage) => {
+    await using bench = await open()
+    const path = bench.namespace('a')
+    const want = sample(bench)
+    const show = ['-d link show', 'fdb show'].map((it) => `bridge ${it}`).join('; ')
+    const state = () =>
+      bench.spaces
+        .run(path, 'sh', '-c', `${show}; ip -d link show br0 | grep -o mcast_snooping..`)
+        .stdout.split('\n')
+        .sort()
+    await bench.kernel.apply(proven(everything(bench)))
+    const first = state()
+    expect(bench.spaces.run(path, 'sh', '-c', damage).stderr).toBe('')
+    expect(state()).not.toEqual(first)
+    await bench.kernel.apply(proven(plan(await bench.kernel.observe(path), want).ops))
+    expect(state()).toEqual(first)
+    expect(plan(await bench.kernel.observe(path), want).ops).toEqual([])
+  })
+
   test('entries of others stay: the all-zero default and group entries', async () => {
     await using bench = await open()
     await bench.kernel.apply(proven(everything(bench)))
@@ -539,7 +606,7 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     try {
       execFileSync('mount', ['--make-shared', spaces.folder])
       const done = privately(spaces.folder, { op: 'namespace-add', namespace: path })
-      expect(done).toEqual({ marked: true, bridge: false, fdb: [], neighbours: [], ports: [] })
+      expect(done).toEqual({ marked: true, bridge: false, fdb: [], neighbours: [], ports: [], strays: [] })
       expect(spaces.run(path, 'ip', 'link', 'show', 'lo').code).toBe(0)
       expect(privately(spaces.folder, { op: 'namespace-del', namespace: path })).toBeNull()
       expect(readdirSync(spaces.folder)).toEqual([])

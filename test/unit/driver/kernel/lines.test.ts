@@ -11,7 +11,8 @@ test('consecutive operations for one tool and place share a batch', () => {
     "ip in /var/run/docker/netns/aaaaaaaaaaaa
       link set lo up
       link set lo alias multihost
-      link add name br0 type bridge mcast_snooping 0
+      link add name br0 type bridge
+      link set br0 type bridge mcast_snooping 0
       link set br0 addrgenmode none
       link set br0 up
     ip in host

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { runner } from '../../../../driver/kernel/run-command.ts'
 import { temporaryFolder } from '../../../fixtures/temporary-folder.ts'
 import { until } from '../../../fixtures/until.ts'
@@ -43,6 +43,14 @@ describe('a command', () => {
       `touch ${folder}/${n}; while ! test -e ${folder}/${(n + 1) % 12}; do sleep 0.01; done; echo ${n}`
     const outputs = await Promise.all(dozen.map((n) => run(['sh', '-c', wait(n)])))
     expect(outputs.map(({ stdout }) => stdout)).toEqual(dozen.map((n) => `${n}\n`))
+  })
+
+  test('has errors in English on a machine with another language', async () => {
+    vi.stubEnv('LANG', 'de_DE.UTF-8')
+    vi.stubEnv('LC_ALL', 'fr_FR.UTF-8')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const { run } = open()
+    expect((await run(['sh', '-c', 'echo $LC_ALL'])).stdout).toBe('C\n')
   })
 
   test('runs in a shell that is kept', async () => {

@@ -10,7 +10,9 @@ test('a kernel that cannot leave packets untracked gets the filter all the same,
       const rules = [...(taken.at(-1) ?? '').matchAll(/^add rule inet multihost (\w+) .*comment "(.*)"$/gm)]
       if (rules.length === 0) return answer(1, '', 'No such file or directory')
       const listed = rules.map(([, chain, comment]) => ({ rule: { chain, comment, expr: [] } }))
-      return answer(0, JSON.stringify({ nftables: listed }))
+      const hook = (name: string, hook: string) => ({ chain: { name, hook, prio: -300, policy: 'accept' } })
+      const chains = [hook('arriving', 'prerouting'), hook('leaving', 'output')]
+      return answer(0, JSON.stringify({ nftables: [...chains, ...listed] }))
     }
     if (command.includes('ip')) return answer(0)
     if (input.includes('notrack')) return answer(1, '', 'Could not process rule: No such file or directory')

@@ -49,6 +49,12 @@ test('every part that is missing, wrong or too much is named', () => {
   `)
 })
 
+test('the MAC of another host at a port of this one is named', () => {
+  expect(told({ ...right(), strays: [{ port: 'veth11111111', mac: peer(3).mac }] })).toMatchInlineSnapshot(`
+    "kernel: network foobar: FDB entry 02:42:ac:15:00:03: found 192.168.33.12 and port veth11111111 of br0, expected 192.168.33.12; multihost check --repair"
+  `)
+})
+
 test('what the kernel keeps by itself is left out', () => {
   const have = right()
   have.fdb.push({ mac: '33:33:00:00:00:01', vtep: '0.0.0.0', permanent: true })

@@ -102,6 +102,21 @@ describe('plan', () => {
     ])
   })
 
+  test('the MAC of another host does not lead to a port that a person gave it', () => {
+    const placed = {
+      ...right,
+      ports: [{ name: 'veth11111111', up: true, macs: [veth('1').mac, peer(2).mac] }],
+      strays: [
+        { port: 'vxlan1', mac: peer(2).mac },
+        { port: 'veth11111111', mac: '02:00:00:00:00:01' },
+      ],
+    }
+    expect(plan(placed, want).ops.map(showOp)).toEqual([
+      `fdb del     ${peer(2).mac} dev veth11111111 master`,
+      `fdb del     ${peer(2).mac} dev vxlan1 master`,
+    ])
+  })
+
   test.each([
     [
       'a device that is down is set up again',
@@ -111,9 +126,9 @@ describe('plan', () => {
     [
       'a device off the bridge is put back',
       { vxlan: { ...want.vxlan, master: false, up: true } },
-      'vxlan1 is not a port of br0, or learns MACs there',
+      'vxlan1 is not a port of br0 as it was made',
     ],
-    ['a bridge that is down is set up again', { bridge: false }, 'br0 is missing or down'],
+    ['a bridge that is down is set up again', { bridge: false }, 'br0 is missing or down, or snoops'],
     ['a mark that was lost is set again', { marked: false }, 'the namespace does not carry the mark'],
     [
       'a port that is down is set up again',
