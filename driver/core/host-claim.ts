@@ -5,7 +5,7 @@
  * Two machines of one name would undo each other's records. VTEP and id tell an earlier life of this host
  * from another machine: a host keeps its id when its address changes. Machines behind NAT can have the same
  * address: VirtualBox gives 10.0.2.15 to each of them. So a live host with another id is another machine,
- * also when both have the same address.
+ * also when both have the same address, and so is one whose session this machine has not made.
  */
 import { type Liveness, lifeOf } from './liveness.ts'
 import type { HostName, HostRecord, Ip } from './records.ts'
@@ -30,6 +30,8 @@ export interface NameHolder {
   announcement?: Announced | undefined
   /** The session that holds the key, unless it is the claimant's own. */
   lockedBy?: string | undefined
+  /** That session was made by this machine. Undefined: not known. */
+  isOwnSession?: boolean | undefined
   /** Counts for a record without an announcement. */
   liveness?: Liveness | undefined
 }
@@ -40,12 +42,12 @@ export type ClaimVerdict = { is: 'free' | 'own'; why: string } | { is: 'taken'; 
 /** A host that is away keeps its name as long as its record stands. A live one keeps it without a record, too. */
 export function judgeClaim(self: Claimant, holder: NameHolder): ClaimVerdict {
   const { host, id, vtep } = self
-  const { record, announcement, lockedBy, liveness } = holder
+  const { record, announcement, lockedBy, isOwnSession, liveness } = holder
   const hasOwnId = id !== undefined && announcement?.id === id
   const hasOwnVtep = vtep !== undefined && announcement?.vtep === vtep
   const own: ClaimVerdict = { is: 'own', why: `the name ${host} is this host's` }
   if (lockedBy !== undefined) {
-    const isEarlierLife = hasOwnId && (hasOwnVtep || vtep === undefined)
+    const isEarlierLife = hasOwnId && (hasOwnVtep || vtep === undefined) && isOwnSession !== false
     return isEarlierLife ? own : held(host, announcement, hintFor(hasOwnId, hasOwnVtep))
   }
   if (record === undefined) return { is: 'free', why: `no host is called ${host}` }
@@ -63,13 +65,16 @@ function held(host: HostName, by: Announced | undefined, hint: string): ClaimVer
   return { is: 'taken', why: `another live host is called ${host}: ${show(by)}`, hint }
 }
 
+const ends = 'its old session ends'
+
 function hintFor(hasOwnId: boolean, hasOwnVtep: boolean): string {
-  if (hasOwnId)
-    return "that host has this host's id, so one disk is a copy of the other: on the copy, stop multihost, delete host.json in its state folder, and start it with --host-name=NAME"
+  if (hasOwnId) {
+    const copied =
+      "that host has this host's id, so one disk is a copy of the other: on the copy, stop multihost, delete host.json in its state folder, and start it with --host-name=NAME"
+    return hasOwnVtep ? `${copied}; without a copy, wait half a minute: ${ends}` : copied
+  }
   const named = 'this host takes part in nothing until it is started with a name of its own: --host-name=NAME'
-  return hasOwnVtep
-    ? `if this machine was installed anew, wait half a minute: its old session ends; else ${named}`
-    : named
+  return hasOwnVtep ? `if this machine was installed anew, wait half a minute: ${ends}; else ${named}` : named
 }
 
 function away(host: HostName, last: Announced): ClaimVerdict {

@@ -21,6 +21,7 @@ import { openTunnelSocket } from '../kernel/tunnel-socket.ts'
 import type { Log } from '../log.ts'
 import { checkFree } from '../protocol/socket.ts'
 import { type ConsulOptions, openConsulStore } from '../store/consul/store.ts'
+import { openOwnSessions } from '../store/own-sessions.ts'
 import type { Store } from '../store/store.ts'
 import { version } from '../version.ts'
 import { type CrashPoints, crashPoints, crashVariable } from './crash-points.ts'
@@ -145,8 +146,8 @@ function preparationOf(
     }
     return { prepare, close: async () => undefined }
   }
-  const openStore = (host: HostName): Promise<Store> =>
-    openConsulStore(storeOptions({ ...options, kvStore }, host, points, log))
+  const openStore = async (host: HostName): Promise<Store> =>
+    openConsulStore(await storeOptions({ ...options, kvStore }, host, points, log))
   return createPreparation({ stateDir, hostName, findUnderlay, openStore, log })
 }
 
@@ -178,18 +179,19 @@ function settingsOf(options: OpenOptions): DriverSettings {
   }
 }
 
-function storeOptions(
+async function storeOptions(
   { kvStore: url, tls, tokenFile, stateDir }: DaemonOptions,
   host: HostName,
   points: CrashPoints,
   log: Log,
-): ConsulOptions {
+): Promise<ConsulOptions> {
   return {
     url,
     host,
     tls,
     tokenFile,
     diskPath: `${stateDir}/snapshot.json`,
+    ownSessions: await openOwnSessions(stateDir, log),
     wrote: (what) => points.wrote(`store: ${what}`),
     log,
   }

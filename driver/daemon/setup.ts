@@ -148,10 +148,12 @@ async function removeOldName(
       },
     )
   }
-  if (last?.vtep !== undefined && isHere(last.vtep) !== true) {
+  const isElsewhere = last?.vtep !== undefined && isHere(last.vtep) !== true
+  if (isElsewhere || last?.isOwnSession === false) {
+    const has = isElsewhere ? 'an address that this one does not have' : 'a live driver on another machine'
     log.warn(
-      { name: was, vtep: last.vtep, hint: `if no machine has that name, run: multihost host rm ${was}` },
-      'the records under the earlier name stay: the host that wrote them has an address that this one does not have',
+      { name: was, vtep: last?.vtep, hint: `if no machine has that name, run: multihost host rm ${was}` },
+      `the records under the earlier name stay: the host that wrote them has ${has}`,
     )
     return
   }

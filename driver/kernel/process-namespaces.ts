@@ -4,7 +4,7 @@
  */
 import { readdir, stat } from 'node:fs/promises'
 
-/** Tells namespaces apart: all are files of one file system, nsfs. Undefined: there is none any more. */
+/** Tells namespaces apart: all are files of one file system, nsfs. Undefined: the namespace has gone. */
 export async function namespaceInode(path: string): Promise<number | undefined> {
   try {
     return (await stat(path)).ino

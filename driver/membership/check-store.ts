@@ -152,7 +152,13 @@ function hostName({ name: { name, id, holder }, hosts }: StoreFacts, { underlay 
   const { records, liveness } = hosts.found
   const verdict = judgeClaim(
     { host: name, id, vtep: foundIn(underlay)?.address },
-    { record: records.get(name), announcement: holder.found, lockedBy: holder.found?.session, liveness },
+    {
+      record: records.get(name),
+      announcement: holder.found,
+      lockedBy: holder.found?.session,
+      isOwnSession: holder.found?.isOwnSession,
+      liveness,
+    },
   )
   return verdict.is === 'taken'
     ? missing('host name', verdict.why, verdict.hint)

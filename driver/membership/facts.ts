@@ -139,6 +139,8 @@ export interface Holder {
   vtep: string | undefined
   /** The session that holds the key. */
   session: string | undefined
+  /** This machine has made that session. Undefined: not known. */
+  isOwnSession?: boolean | undefined
 }
 
 export interface HostFacts {

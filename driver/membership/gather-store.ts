@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { asDriverError } from '../core/errors.ts'
 import type { HostRecord } from '../core/records.ts'
+import { silentLog } from '../log.ts'
 import { aliveKey, keysIn, readAnnouncement } from '../store/consul/alive.ts'
 import type { Item } from '../store/consul/answers.ts'
 import { askLeaders, type ClientOptions, type ConsulClient, createClient } from '../store/consul/client.ts'
@@ -13,6 +14,7 @@ import { usualTtlMs } from '../store/consul/session.ts'
 import { parseStoreUrl, showAddress } from '../store/consul/url.ts'
 import { readDiskCopyFile } from '../store/disk-copy-file.ts'
 import { clusterKey } from '../store/incarnation.ts'
+import { type OwnSessions, openOwnSessions } from '../store/own-sessions.ts'
 import { readRecord } from '../store/schemas.ts'
 import {
   type Asked,
@@ -62,6 +64,7 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
   const client = createClient(options)
   try {
     const { prefix } = options.address
+    const own = await openOwnSessions(stateDir, silentLog)
     const itemsIn = (folder: string): Promise<Asked<Item[]>> =>
       asked(async () => (await client.list(`${prefix}/${folder}`, { consistent: true })).items)
     const [cluster, hosts, alive] = await Promise.all([
@@ -73,7 +76,7 @@ export async function storeFacts(question: StoreQuestion): Promise<StoreFacts> {
       ...common,
       cluster: mapped(cluster, (items) => items.find(({ key }) => key === `${prefix}/${clusterKey}`)?.text),
       rights: await tryRights(client, options, name),
-      name: { name, id, holder: mapped(alive, (items) => holderIn(items, aliveKey(prefix, name))) },
+      name: { name, id, holder: mapped(alive, (items) => holderIn(items, aliveKey(prefix, name), own)) },
       hosts: await hostsIn(client, hosts, alive, prefix),
     }
   } finally {
@@ -123,11 +126,12 @@ async function ownClusterIn(stateDir: string, url: string): Promise<string | und
 }
 
 /** The key `alive/<name>`, as its host wrote it. */
-export function holderIn(items: readonly Item[], key: string): Holder | undefined {
+export function holderIn(items: readonly Item[], key: string, own: OwnSessions): Holder | undefined {
   const item = items.find((it) => it.key === key)
   if (item === undefined) return undefined
+  const { session } = item
   const { id, vtep } = readAnnouncement(item.text)
-  return { id, vtep, session: item.session }
+  return { id, vtep, session, isOwnSession: session === undefined ? undefined : own.has(session) }
 }
 
 /** Where Consul does not answer for a session, nothing is known of it. */

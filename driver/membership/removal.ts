@@ -24,6 +24,7 @@ import { aliveKey } from '../store/consul/alive.ts'
 import { type ClientOptions, createClient } from '../store/consul/client.ts'
 import { openConsulStore } from '../store/consul/store.ts'
 import { clusterKey } from '../store/incarnation.ts'
+import { openOwnSessions } from '../store/own-sessions.ts'
 import { evict } from '../verbs/evict-host.ts'
 import { asked, failureIn, foundIn, type Holder } from './facts.ts'
 import { clientOptions, holderIn } from './gather-store.ts'
@@ -160,7 +161,7 @@ export async function removeFromKernel({
 
 /** The records under this host's name. What else hosts share stays. Throws `unavailable`. */
 export async function removeFromStore(
-  { kvStore, tokenFile, tls }: Pick<DaemonOptions, 'kvStore' | 'tokenFile' | 'tls'>,
+  { kvStore, tokenFile, tls, stateDir }: Pick<DaemonOptions, 'kvStore' | 'tokenFile' | 'tls' | 'stateDir'>,
   { id, name }: HostIdentity,
 ): Promise<void> {
   const options = clientOptions({ kvStore, tokenFile, tls })
@@ -171,7 +172,7 @@ export async function removeFromStore(
     // Nothing is made in an empty store.
     if ((await client.list(`${prefix}/${clusterKey}`, { consistent: true })).items.length === 0) return
     const { items } = await client.list(alive, { consistent: true })
-    const holder = holderIn(items, alive)
+    const holder = holderIn(items, alive, await openOwnSessions(stateDir, silentLog))
     // Another host has taken the name: the records are that host's.
     if (holder?.id !== undefined && holder.id !== id) return
     const elsewhere = holder && heldElsewhere(name, holder)
@@ -193,13 +194,15 @@ export async function removeFromStore(
  */
 export function heldElsewhere(
   name: string,
-  { id, vtep, session }: Holder,
+  { id, vtep, session, isOwnSession }: Holder,
   isHere: typeof isOwn = isOwn,
 ): string | undefined {
   if (id === undefined)
     return `the key alive/${name} cannot be read, and the name may be of another host: delete the key if it is not`
   const here = vtep === undefined || isHere(vtep)
-  if (here === true) return undefined
+  if (here === true && isOwnSession !== false) return undefined
+  if (here === true)
+    return `the name ${name} is held by a live driver with this host's id and address ${vtep ?? ''}, which this machine has not started: one disk is a copy of the other; if not, repeat it in half a minute`
   const holder =
     session === undefined ? `the name ${name}` : `the name ${name} is held by a live driver, which`
   if (here === undefined)
@@ -220,7 +223,7 @@ async function evictSelf({ tokenFile, tls }: ClientOptions, host: string, url: s
   }
 }
 
-const stateFiles = ['snapshot.json', 'journal.json', 'journal.json.unreadable', 'host.json']
+const stateFiles = ['snapshot.json', 'journal.json', 'journal.json.unreadable', 'sessions.json', 'host.json']
 
 /**
  * The driver's files, and its folders where nothing else is in them. The name goes last: a leave that is

@@ -68,11 +68,15 @@ export interface Announcement {
 }
 
 /** Id and VTEP are undefined where a person has written another value. */
-export type LastAnnouncement = Partial<Announcement> & { session?: string | undefined }
+export interface LastAnnouncement extends Partial<Announcement> {
+  session?: string | undefined
+  /** This host has made the session. Undefined where that is not known, or without a session. */
+  isOwnSession?: boolean | undefined
+}
 
 export type AnnounceOutcome =
   | { held: true; session: string }
-  | { held: false; by: { host: HostName; session: string } & Partial<Announcement> }
+  | { held: false; by: LastAnnouncement & { host: HostName; session: string } }
 
 /** `error.cause` of a `conflict`. */
 export interface ConflictCause {

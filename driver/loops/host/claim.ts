@@ -102,8 +102,9 @@ async function announce(store: Store, self: Self): Promise<string> {
   const { id, vtep } = self
   const outcome = await store.announce({ id, vtep })
   if (outcome.held) return outcome.session
-  judge(self, { announcement: outcome.by, lockedBy: outcome.by.session })
-  await store.endSession(outcome.by.session)
+  const { session, isOwnSession } = outcome.by
+  judge(self, { announcement: outcome.by, lockedBy: session, isOwnSession })
+  await store.endSession(session)
   const again = await store.announce({ id, vtep })
   if (again.held) return again.session
   throw new DriverError('unavailable', `the name ${self.host} is held by session ${again.by.session}`)

@@ -12,7 +12,8 @@ import { jsonIn } from '../../core/json.ts'
 import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, HostRecord, Ip } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
-import type { Announcement, AnnounceOutcome, Store } from '../store.ts'
+import { noOwnSessions, type OwnSessions } from '../own-sessions.ts'
+import type { Announcement, AnnounceOutcome, LastAnnouncement, Store } from '../store.ts'
 import type { Item } from './answers.ts'
 import type { ConsulClient } from './client.ts'
 import { decodedPart } from './keys.ts'
@@ -32,6 +33,7 @@ export interface AnnouncerOptions {
   prefix: string
   host: HostName
   ttlMs: number
+  ownSessions?: OwnSessions | undefined
   log: Log
 }
 
@@ -64,8 +66,9 @@ function byHost(prefix: string, items: readonly Item[]): [HostName, Item][] {
   })
 }
 
-export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: AnnouncerOptions): Announcer {
-  const keeper = createSessionKeeper(client, {
+export function createAnnouncer(options: AnnouncerOptions): Announcer {
+  const { client, records, prefix, host, ttlMs, ownSessions = noOwnSessions, log } = options
+  const keeper = createSessionKeeper(listing(client, ownSessions), {
     name: `multihost ${host}`,
     ttlMs,
     lost: (id) => log.warn({ session: id }, 'Consul has lost the session, it is made anew'),
@@ -100,7 +103,7 @@ export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: A
         }
         const held = await own()
         if (held?.session !== undefined && held.session !== session)
-          return { held: false, by: { host, session: held.session, ...readAnnouncement(held.text) } }
+          return { held: false, by: { ...announcedIn(held, ownSessions), host, session: held.session } }
         // The holder has given the key up since.
         if (attempt < maxAttempts) await delay(pauseMs)
       }
@@ -111,7 +114,7 @@ export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: A
     },
     async lastAnnouncement() {
       const item = await own()
-      return item && { ...readAnnouncement(item.text), session: item.session }
+      return item && { ...announcedIn(item, ownSessions), session: item.session }
     },
     async liveness() {
       // Before the first answer: the callers compare with the snapshot of the moment of their call.
@@ -121,6 +124,23 @@ export function createAnnouncer({ client, records, prefix, host, ttlMs, log }: A
     },
     close: keeper.close,
   }
+}
+
+/** A session is in the list before it is used. */
+function listing(client: ConsulClient, { add }: OwnSessions): ConsulClient {
+  return {
+    ...client,
+    async createSession(name, ttlMs) {
+      const made = await client.createSession(name, ttlMs)
+      await add(made.id)
+      return made
+    },
+  }
+}
+
+function announcedIn({ text, session }: Item, { has }: OwnSessions): LastAnnouncement {
+  const isOwnSession = session === undefined ? undefined : has(session)
+  return { ...readAnnouncement(text), ...defined({ isOwnSession }) }
 }
 
 /** `items` are the keys `alive/…`. */

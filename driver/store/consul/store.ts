@@ -14,6 +14,7 @@ import type { Position } from '../incarnation.ts'
 import { createListeners } from '../listeners.ts'
 import { lookupIn } from '../lookup.ts'
 import { createMirror, type Mirror } from '../mirror.ts'
+import type { OwnSessions } from '../own-sessions.ts'
 import { singleFlight } from '../single-flight.ts'
 import type { ChangedKey, Store, StoreStatus } from '../store.ts'
 import { type Announcer, createAnnouncer } from './alive.ts'
@@ -43,6 +44,7 @@ export interface ConsulOptions {
   /** How long entries of the change log are kept, at least (change-log.ts). */
   retentionMs?: number
   sessionTtlMs?: number
+  ownSessions?: OwnSessions | undefined
   /** Path of the disk copy. */
   diskPath?: string
   saveEveryMs?: number
@@ -79,7 +81,7 @@ export async function openConsulStore(options: ConsulOptions): Promise<Store> {
   const changelog = createChangelog({ host, retentionMs, now: () => performance.now() })
   const stop = new AbortController()
   const records = () => hostRecords(mirror.snapshot())
-  const announcer = createAnnouncer({ client, records, prefix, host, ttlMs: sessionTtlMs, log })
+  const announcer = createAnnouncer({ ...options, client, records, prefix, host, ttlMs: sessionTtlMs, log })
   const common = { client, mirror, changelog, prefix, host, log, pauseMs, signal: stop.signal }
   const reader = readerOf({ ...common, isMember: announcer.holdsKey }, copy)
   const { position, standing } = reader

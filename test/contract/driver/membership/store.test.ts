@@ -85,7 +85,10 @@ describe('a Consul', () => {
     ])
     // The driver was killed: its session goes on.
     const removed = () =>
-      removeFromStore({ kvStore: consul.url, tls: {} }, { name: 'net-2', id: 'id of net-2' })
+      removeFromStore(
+        { kvStore: consul.url, tls: {}, stateDir: folder },
+        { name: 'net-2', id: 'id of net-2' },
+      )
     await removed()
     const keys = (await consul.keys('multihost/')).filter((key) => !key.startsWith('multihost/changes/'))
     expect(keys.sort()).toEqual([
@@ -100,14 +103,17 @@ describe('a Consul', () => {
 
   test('keeps the records of the machine that a copy of its disk would remove', async () => {
     const copy = { name: 'net-1', id: 'id of net-1' }
-    await expect(removeFromStore({ kvStore: consul.url, tls: {} }, copy)).rejects.toThrow(
+    await expect(removeFromStore({ kvStore: consul.url, tls: {}, stateDir: folder }, copy)).rejects.toThrow(
       /the name net-1 .*has the address 192\.168\.33\.11, which this host does not have/,
     )
     expect(await consul.keys('multihost/hosts/')).toEqual(['multihost/hosts/net-1'])
   })
 
   test('keeps the records of another host that has the name by now', async () => {
-    await removeFromStore({ kvStore: consul.url, tls: {} }, { name: 'net-1', id: 'another id' })
+    await removeFromStore(
+      { kvStore: consul.url, tls: {}, stateDir: folder },
+      { name: 'net-1', id: 'another id' },
+    )
     expect(await consul.keys('multihost/hosts/')).toEqual(['multihost/hosts/net-1'])
   })
 })

@@ -19,6 +19,12 @@ test.each<[situation: string, holder: NameHolder, verdict: string]>([
   ['nothing', {}, 'free'],
   ['the announcement of a host that was removed', { announcement: { id: 'b', vtep: there } }, 'free'],
   ['locked, same id, same VTEP', { lockedBy, announcement: self }, 'own'],
+  ['locked, same id, same VTEP, own session', { lockedBy, isOwnSession: true, announcement: self }, 'own'],
+  [
+    'locked, same id, same VTEP, other session',
+    { lockedBy, isOwnSession: false, announcement: self },
+    'taken',
+  ],
   ['locked, same VTEP, other id', { lockedBy, announcement: { id: 'b', vtep: here } }, 'taken'],
   ['locked, other VTEP', { lockedBy, announcement: { id: 'b', vtep: there } }, 'taken'],
   ['locked, other VTEP, same id', { lockedBy, announcement: { id: 'a', vtep: there } }, 'taken'],

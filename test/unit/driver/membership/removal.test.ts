@@ -113,6 +113,14 @@ test('records with an address of another machine may be of this host’s earlier
     expect(heldElsewhere('net-1', { ...holder, vtep })).toBeUndefined()
 })
 
+test('records stay, and no session is ended, where a live driver has this host’s id and address, and is another’s', () => {
+  const holder = { id: 'a', vtep: '127.0.0.1', session: 's' }
+  expect(heldElsewhere('net-1', { ...holder, isOwnSession: true })).toBeUndefined()
+  expect(heldElsewhere('net-1', { ...holder, isOwnSession: false })).toBe(
+    "the name net-1 is held by a live driver with this host's id and address 127.0.0.1, which this machine has not started: one disk is a copy of the other; if not, repeat it in half a minute",
+  )
+})
+
 test('records stay, and no session is ended, where the key of the name does not say whose it is', () => {
   expect(heldElsewhere('net-1', { id: undefined, vtep: undefined, session: 's' })).toBe(
     'the key alive/net-1 cannot be read, and the name may be of another host: delete the key if it is not',

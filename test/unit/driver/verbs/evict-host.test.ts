@@ -66,7 +66,7 @@ test.each([
   expect([endpoints.size, addresses.size]).toEqual([before.endpoints.size, before.addresses.size])
 })
 
-test('a host of which only an unreadable record is left is not taken for an unknown one', async () => {
+test('a host that has only an unreadable record is not taken for an unknown one', async () => {
   const { lab, net1 } = await twoHosts()
   lab.put('hosts', 'net-7', '{"of": "a later version"}')
   await net1.store.read()
