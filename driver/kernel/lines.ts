@@ -33,6 +33,8 @@ const exists = /File exists/
 /** A device that is not a port of a bridge has no entries there. */
 const noPort = /Cannot find device|No such file or directory|No such device|Operation not supported/
 const absent = /Cannot find device|No such file or directory|No such device/
+/** A container that has stopped takes its port along; the kernel enables one whose carrier comes back. */
+const withoutCarrier = /Cannot find device|No such device|Network is down/
 /**
  * A device below IPv6's smallest MTU of 1280, or of a machine without IPv6, makes no IPv6 address
  * (net/ipv6/addrconf.c, inet6_validate_link_af).
@@ -92,10 +94,12 @@ function stepsOf(op: Op, host: string): Step[] {
       return [
         batch('ip', namespace, [
           { text: vethLine(op, host), alreadyDone: exists },
-          ...upLines(op.veth.port, ...ofBridge(op)),
+          ...upLines(op.veth.port, 'master br0'),
         ]),
         batch('bridge', namespace, closedPortLines(op.veth)),
       ]
+    case 'port-set':
+      return [batch('ip', namespace, flagLines(op))]
     case 'port-forget':
       return [
         batch('bridge', namespace, [
@@ -146,16 +150,15 @@ function noAddressLine(device: string): Omit<Line, 'op'> {
   return { text: `link set ${device} addrgenmode none`, alreadyDone: withoutIpv6 }
 }
 
-function vxlanUpLines(op: Extract<Op, { op: 'vxlan-add' }>): Omit<Line, 'op'>[] {
-  return upLines(
-    'vxlan1',
-    ...(op.kind === 'bridge' ? [...ofBridge(op), 'type bridge_slave learning off'] : []),
-  )
+function vxlanUpLines({ kind }: Extract<Op, { op: 'vxlan-add' }>): Omit<Line, 'op'>[] {
+  return upLines('vxlan1', ...(kind === 'bridge' ? ['master br0', 'type bridge_slave learning off'] : []))
 }
 
-/** A port that is taken from br0 and put back has the kernel's own flags. It loses the packets in between. */
-function ofBridge({ afresh }: { afresh?: boolean }): string[] {
-  return [...(afresh ? ['nomaster'] : []), 'master br0']
+function flagLines({ port, flags }: Extract<Op, { op: 'port-set' }>): Omit<Line, 'op'>[] {
+  return flags.map(({ flag, usual }) => ({
+    text: `link set ${port} type bridge_slave ${flag} ${usual}`,
+    alreadyDone: withoutCarrier,
+  }))
 }
 
 function neighbourDelLines({ ip }: Extract<Op, { op: 'neighbour-del' }>): Omit<Line, 'op'>[] {

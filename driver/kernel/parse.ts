@@ -5,7 +5,7 @@
  * ip/ipaddress.c, ip/ipneigh.c, bridge/fdb.c (6.1).
  */
 import * as z from 'zod'
-import type { Observed } from '../core/datapath/datapath.ts'
+import type { AlteredFlag, Observed } from '../core/datapath/datapath.ts'
 import type { HostAddress } from '../core/datapath/vtep-choice.ts'
 import { DriverError } from '../core/errors.ts'
 import { familyOf, isCidr, isIp } from '../core/ip.ts'
@@ -16,6 +16,7 @@ import { mark } from './lines.ts'
 const Link = z.object({
   ifname: z.string(),
   flags: z.array(z.string()).default([]),
+  operstate: z.string().default(''),
   mtu: z.number().default(0),
   ifindex: z.number().default(0),
   address: z.string().default(''),
@@ -85,18 +86,18 @@ export function observed(ipText: string, bridgeText: string): Observed {
   const links = parsed(z.array(Link), linkText, 'ip link')
   const vxlan = links.find((link) => link.ifname === 'vxlan1')
   const entries = parsed(z.array(Fdb), bridgeText, 'bridge fdb')
+  const bridge = links.find((link) => link.ifname === 'br0')
   const macs = new Map<string, string[]>()
   for (const { ifname, mac } of entries.filter(isStaticOfBridge))
     macs.set(ifname, [...(macs.get(ifname) ?? []), mac])
   return {
     marked: links.some(isMarked),
-    bridge: links.some(
-      (link) => link.ifname === 'br0' && isUp(link) && link.linkinfo?.info_data?.mcast_snooping !== 1,
-    ),
-    ...(vxlan === undefined ? {} : { vxlan: vxlanOf(vxlan) }),
+    bridge: bridge !== undefined && isUp(bridge),
+    ...(bridge?.linkinfo?.info_data?.mcast_snooping === 1 && { snoops: true }),
+    ...(vxlan === undefined ? {} : { vxlan: vxlanOf(vxlan, bridge) }),
     ports: links
       .filter((link) => /^veth[0-9a-f]{8}$/.test(link.ifname))
-      .map((link) => portIn(link, macs.get(link.ifname))),
+      .map((link) => portIn(link, bridge, macs.get(link.ifname))),
     strays: straysIn(entries, links),
     fdb: entries.flatMap(fdbOf),
     neighbours: parsed(z.array(Neighbour), neighbourText, 'ip neigh')
@@ -190,16 +191,17 @@ export function addressesIn(text: string): HostAddress[] {
   )
 }
 
-function vxlanOf(link: Link): NonNullable<Observed['vxlan']> {
+function vxlanOf(link: Link, bridge: Link | undefined): NonNullable<Observed['vxlan']> {
   const data = Vxlan.safeParse(link.linkinfo?.info_data ?? {}).data
+  const altered = alteredFlags(link, bridge, { flood: true })
   return {
     // A device of another type with our name: VNI 0 differs from every network's.
     vni: data?.id ?? 0,
     port: data?.port ?? 0,
     local: data?.local ?? data?.local6 ?? '',
     mtuBytes: link.mtu,
-    master: isPortOfBridge(link, ['learning']) && !isAltered(link, { flood: true }),
-    ...(isAltered(link, { flood: true }) && { altered: true }),
+    master: link.master === 'br0',
+    ...(altered.length > 0 && { altered }),
     up: isUp(link),
   }
 }
@@ -214,34 +216,46 @@ function fdbOf(entry: z.infer<typeof Fdb>): Observed['fdb'] {
   return [{ mac: entry.mac, vtep: entry.dst, permanent: entry.state === 'permanent' && !altered }]
 }
 
-function portIn(link: Link, macs: string[] | undefined): Observed['ports'][number] {
-  const altered = isAltered(link)
-  const up = isUp(link) && isPortOfBridge(link, ['learning', 'flood']) && !altered
+function portIn(link: Link, bridge: Link | undefined, macs: string[] | undefined): Observed['ports'][number] {
+  const altered = alteredFlags(link, bridge, { flood: false })
   return {
     name: link.ifname,
-    up,
-    ...(altered && { altered }),
+    up: isUp(link) && link.master === 'br0',
+    ...(altered.length > 0 && { altered }),
     ...(macs === undefined ? {} : { macs }),
     mtuBytes: link.mtu,
   }
 }
 
-/** As the kernel makes a port. Earlier kernels do not have all of them. */
-const usualFlags = {
-  ...{ mcast_flood: true, bcast_flood: true, isolated: false, locked: false, hairpin: false },
-  ...{ neigh_suppress: false, vlan_tunnel: false },
+/** Those that decide which frames pass. An earlier `ip` does not print all of them, and cannot set those. */
+const usualFlags = { learning: false, mcast_flood: true, bcast_flood: true, isolated: false, locked: false }
+
+/** The flags of a port of br0 that are not as the driver needs them. */
+function alteredFlags(
+  link: Link,
+  bridge: Link | undefined,
+  ofKind: Readonly<Record<string, boolean>>,
+): AlteredFlag[] {
+  if (link.master !== 'br0') return []
+  const found = link.linkinfo?.info_slave_data ?? {}
+  const flags = Object.entries({ ...usualFlags, ...ofKind }).flatMap(([flag, value]) =>
+    (found[flag] ?? value) === value ? [] : [{ flag, is: onOff(!value), usual: onOff(value) }],
+  )
+  return isDisabled(link, bridge) ? [...flags, { flag: 'state', is: 'disabled', usual: '3' }] : flags
 }
 
-/** A port of br0 with a flag that is neither usual nor one that the driver sets. */
-function isAltered({ master, linkinfo }: Link, flags: Readonly<Record<string, boolean>> = {}): boolean {
-  const found = linkinfo?.info_slave_data ?? {}
-  const usual = Object.entries({ ...usualFlags, ...flags })
-  return master === 'br0' && usual.some(([flag, value]) => (found[flag] ?? value) !== value)
+function onOff(value: boolean): string {
+  return value ? 'on' : 'off'
 }
 
-/** A port of br0 with these flags off. */
-function isPortOfBridge({ master, linkinfo }: Link, off: readonly string[]): boolean {
-  return master === 'br0' && off.every((flag) => linkinfo?.info_slave_data?.[flag] === false)
+/**
+ * By hand: the kernel enables a port together with its carrier, and when br0 is set up (net/bridge/br_if.c,
+ * br_port_carrier_check). A bridge with the spanning tree protocol decides by itself.
+ */
+function isDisabled({ flags, operstate, linkinfo }: Link, bridge: Link | undefined): boolean {
+  if (bridge === undefined || !isUp(bridge) || bridge.linkinfo?.info_data?.stp_state === 1) return false
+  const hasCarrier = flags.includes('UP') && (operstate === 'UP' || operstate === 'UNKNOWN')
+  return hasCarrier && linkinfo?.info_slave_data?.state === 'disabled'
 }
 
 /** vxlan1 gets the frames for MACs of other hosts with a static entry, too. */

@@ -5,8 +5,8 @@
  * grows with the endpoints of this host's networks.
  */
 
-import type { Datapath, Observed } from '../datapath/datapath.ts'
-import { isGroup, isMulticast, misplacedMacs } from '../datapath/plan.ts'
+import type { AlteredFlag, Datapath, Observed } from '../datapath/datapath.ts'
+import { flagText, isGroup, isMulticast, misplacedMacs } from '../datapath/plan.ts'
 import type { HostName, Snapshot } from '../records.ts'
 import { clashHint, clashingNetworks, publishedRoutes, type Route } from '../routes.ts'
 import { networkLabel } from '../snapshot.ts'
@@ -63,13 +63,17 @@ function compareNetwork({ name, want, have }: ObservedNetwork): Difference[] {
     plane: 'kernel',
     about,
     ...facts,
-    more: (object) => portHint(facts.want, object, name),
+    more: (object) => portHint(facts, object, name),
   })
 }
 
 /** A deleted veth pair cannot be created again for a running container. */
-function portHint(want: Facts, object: string, network: string): { hint?: string } {
-  if (!object.startsWith('port ') || !want.has(object)) return {}
+function portHint(
+  { want, have }: Record<'want' | 'have', Facts>,
+  object: string,
+  network: string,
+): { hint?: string } {
+  if (!object.startsWith('port ') || !want.has(object) || have.has(object)) return {}
   return { hint: `docker network disconnect ${network} CONTAINER, then connect it again` }
 }
 
@@ -77,16 +81,16 @@ function portHint(want: Facts, object: string, network: string): { hint?: string
 function wantedFacts({ kind, vxlan, veths, peers }: Datapath): Facts {
   const bridged = kind === 'bridge'
   return new Map([
-    ...(bridged ? [['br0', 'up'] as const] : []),
+    ...(bridged ? [['br0', 'up, without snooping'] as const] : []),
     ['vxlan1', `${deviceText(vxlan)}, ${states({ up: true, master: bridged })}`],
-    ...(bridged ? veths.map(({ port, mac }) => [`port ${port}`, portText(true, mac)] as const) : []),
+    ...(bridged ? veths.map(({ port, mac }) => [`port ${port}`, portText({ up: true }, mac)] as const) : []),
     ...peers.map(({ mac, vtep }) => [`FDB entry ${mac}`, vtep] as const),
     ...peers.flatMap(({ mac, addresses }) => addresses.map((ip) => [`neighbour ${ip}`, mac] as const)),
   ])
 }
 
 function foundFacts(have: Observed, want: Datapath): Facts {
-  const { bridge, vxlan, ports, fdb, neighbours } = have
+  const { bridge, snoops, vxlan, ports, fdb, neighbours } = have
   const macs = new Set(want.peers.map(({ mac }) => mac))
   const ips = new Set(want.peers.flatMap(({ addresses }) => addresses))
   const facts = new Map<string, string>()
@@ -94,12 +98,12 @@ function foundFacts(have: Observed, want: Datapath): Facts {
     const before = facts.get(object)
     facts.set(object, before === undefined ? state : [before, state].sort().join(' and '))
   }
-  if (bridge) add('br0', 'up')
+  if (bridge) add('br0', snoops ? 'snooping' : 'up, without snooping')
   if (vxlan !== undefined) add('vxlan1', `${deviceText(vxlan)}, ${states(vxlan)}`)
   const macOf = new Map(want.veths.map(({ port, mac }) => [port, mac]))
-  for (const { name, up, macs = [] } of ports) {
+  for (const { name, macs = [], ...port } of ports) {
     const wanted = macs.find((mac) => mac === macOf.get(name))
-    add(`port ${name}`, portText(up, wanted ?? macs[0]))
+    add(`port ${name}`, portText(port, wanted ?? macs[0]))
   }
   for (const { mac, port } of misplacedMacs(have, want)) add(`FDB entry ${mac}`, `port ${port} of br0`)
   for (const { mac, vtep, permanent } of fdb) {
@@ -112,16 +116,20 @@ function foundFacts(have: Observed, want: Datapath): Facts {
   return facts
 }
 
-function portText(up: boolean, mac: string | undefined): string {
-  return `${up ? 'up' : 'down or not a closed port of br0'}, ${mac ?? 'no MAC'}`
+type Port = { up: boolean; altered?: readonly AlteredFlag[] }
+
+function portText({ up, altered = [] }: Port, mac: string | undefined): string {
+  const state = up ? 'up' : 'down or not a port of br0'
+  return [state, ...altered.map(flagText), mac ?? 'no MAC'].join(', ')
 }
 
 function deviceText({ vni, port, local, mtuBytes }: Datapath['vxlan']): string {
   return `VNI ${vni}, port ${port}, local ${local}, MTU ${mtuBytes}`
 }
 
-function states({ up, master }: Pick<NonNullable<Observed['vxlan']>, 'up' | 'master'>): string {
-  return `${up ? 'up' : 'down'}, ${master ? 'a closed port of br0' : 'not a closed port of br0'}`
+function states({ up, master, altered = [] }: Port & { master: boolean }): string {
+  const state = `${up ? 'up' : 'down'}, ${master ? 'a port of br0' : 'not a port of br0'}`
+  return [state, ...altered.map(flagText)].join(', ')
 }
 
 function withPermanence(value: string, permanent: boolean): string {

@@ -6,13 +6,16 @@
  * number, however large the tables are.
  */
 import { Map as PersistentMap } from 'immutable'
-import type { Observed, Op } from './datapath.ts'
+import type { AlteredFlag, Observed, Op } from './datapath.ts'
 
 export interface Contents {
   marked: boolean
   bridge: boolean
+  snoops?: boolean
   vxlan: Observed['vxlan']
   ports: PersistentMap<string, Observed['ports'][number]>
+  /** Few: entries that a person has made. */
+  strays: Observed['strays']
   /** By MAC; a MAC may have entries with several VTEPs. */
   fdb: PersistentMap<string, Observed['fdb']>
   neighbours: PersistentMap<string, Observed['neighbours'][number]>
@@ -58,41 +61,38 @@ const nothing: Contents = {
   bridge: false,
   vxlan: undefined,
   ports: PersistentMap(),
+  strays: [],
   fdb: PersistentMap(),
   neighbours: PersistentMap(),
 }
 
 function step(before: Contents | undefined, op: Op): Contents | undefined {
   const have = before ?? nothing
-  const { ports, fdb, neighbours } = have
+  const { ports, strays, fdb, neighbours } = have
   switch (op.op) {
     case 'namespace-add':
       return { ...have, marked: true }
     case 'namespace-del':
       return undefined
     case 'bridge-add':
-      return { ...have, bridge: true }
+      return { ...have, bridge: true, snoops: false }
     case 'vxlan-add':
-      return { ...have, vxlan: { ...op.vxlan, master: op.kind === 'bridge', up: true } }
+      return { ...have, vxlan: { ...have.vxlan, ...op.vxlan, master: op.kind === 'bridge', up: true } }
     case 'vxlan-set':
       return have.vxlan === undefined ? have : { ...have, vxlan: { ...have.vxlan, ...op.vxlan } }
     case 'vxlan-del':
       return {
-        ...nothing,
-        marked: have.marked,
-        bridge: have.bridge,
+        ...have,
+        vxlan: undefined,
         ports: ports.filter(({ child }) => !child),
+        strays: strays.filter(({ port }) => port !== 'vxlan1'),
+        fdb: nothing.fdb,
+        neighbours: nothing.neighbours,
       }
     case 'veth-add':
-      return {
-        ...have,
-        ports: ports.set(op.veth.port, {
-          name: op.veth.port,
-          up: true,
-          macs: [op.veth.mac],
-          mtuBytes: op.mtuBytes,
-        }),
-      }
+      return withVeth(have, op)
+    case 'port-set':
+      return withUsual(have, op)
     case 'veth-mtu': {
       const names = new Set(op.veths.map(({ port }) => port))
       return {
@@ -101,12 +101,12 @@ function step(before: Contents | undefined, op: Op): Contents | undefined {
       }
     }
     case 'port-forget':
-      return { ...have, ports: withoutMac(ports, op) }
+      return withoutMac(have, op)
     case 'child-add':
       return { ...have, ports: ports.set(op.veth.port, { name: op.veth.port, up: true, child: true }) }
     case 'veth-del':
     case 'child-del':
-      return { ...have, ports: ports.delete(op.port) }
+      return { ...have, ports: ports.delete(op.port), strays: strays.filter(({ port }) => port !== op.port) }
     case 'fdb-replace':
       return { ...have, fdb: fdb.set(op.mac, [{ mac: op.mac, vtep: op.vtep, permanent: true }]) }
     case 'fdb-del': {
@@ -120,11 +120,33 @@ function step(before: Contents | undefined, op: Op): Contents | undefined {
   }
 }
 
-function withoutMac(
-  ports: Contents['ports'],
-  { port, mac }: Extract<Op, { op: 'port-forget' }>,
-): Contents['ports'] {
-  const found = ports.get(port)
-  if (found?.macs === undefined) return ports
-  return ports.set(port, { ...found, macs: found.macs.filter((it) => it !== mac) })
+/** br0 has one entry of a MAC: that of the port replaces any other. */
+function withVeth(have: Contents, { veth, mtuBytes }: Extract<Op, { op: 'veth-add' }>): Contents {
+  const { port: name, mac } = veth
+  const { altered } = have.ports.get(name) ?? {}
+  const port = { name, up: true, macs: [mac], mtuBytes, ...(altered && { altered }) }
+  return {
+    ...have,
+    ports: have.ports.set(name, port),
+    strays: have.strays.filter((stray) => stray.mac !== mac),
+  }
+}
+
+function withUsual(have: Contents, { port, flags }: Extract<Op, { op: 'port-set' }>): Contents {
+  const set = new Set(flags.map(({ flag }) => flag))
+  const usual = <T extends { altered?: AlteredFlag[] }>({ altered = [], ...it }: T) => ({
+    ...it,
+    altered: altered.filter(({ flag }) => !set.has(flag)),
+  })
+  if (port === 'vxlan1') return { ...have, vxlan: have.vxlan && usual(have.vxlan) }
+  const found = have.ports.get(port)
+  return found === undefined ? have : { ...have, ports: have.ports.set(port, usual(found)) }
+}
+
+function withoutMac(have: Contents, { port, mac }: Extract<Op, { op: 'port-forget' }>): Contents {
+  const strays = have.strays.filter((stray) => stray.port !== port || stray.mac !== mac)
+  const found = have.ports.get(port)
+  if (found?.macs === undefined) return { ...have, strays }
+  const macs = found.macs.filter((it) => it !== mac)
+  return { ...have, strays, ports: have.ports.set(port, { ...found, macs }) }
 }

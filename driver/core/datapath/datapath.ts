@@ -41,23 +41,42 @@ export interface Peer {
   addresses: Ip[]
 }
 
+/** A flag of a port of br0 that stops frames, or lets too many pass. */
+export interface AlteredFlag {
+  /** As `ip` names it: `isolated`. */
+  flag: string
+  /** `on` */
+  is: string
+  /** The value to set, as `ip` takes it: `off`. */
+  usual: string
+}
+
 /** The observed content; missing parts are absent. */
 export interface Observed {
   /** The namespace carries the driver's mark. */
   marked: boolean
-  /** br0 exists, is up and does not snoop. */
+  /** br0 exists and is up. */
   bridge: boolean
-  /** `master`: it is a port of br0 that gets all frames, and learns no MAC. */
-  vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean; altered?: boolean }
+  /** br0 has `mcast_snooping 1`. */
+  snoops?: boolean
+  /** `master`: it is a port of br0, with the `altered` flags. */
+  vxlan?: Datapath['vxlan'] & { master: boolean; up: boolean; altered?: AlteredFlag[] }
   /**
-   * Links with our port names; `up` when it is up and a closed port of br0: one that learns no MAC and gets
-   * no frame for a MAC that br0 does not know. `macs`: those that br0 has for it. A `child` of vxlan1 is seen
-   * by its container alone: it is remembered, and goes when vxlan1 goes. The MTU is that of both ends of a
-   * pair. `altered`: it is a port of br0 with a flag that a person has changed.
+   * Links with our port names; `up` when it is up and a port of br0. A closed port has no `altered` flag: it
+   * learns no MAC, and gets no frame for a MAC that br0 does not know. `macs`: those that br0 has for it. A
+   * `child` of vxlan1 is seen by its container alone: it is remembered, and goes when vxlan1 goes. The MTU is
+   * that of both ends of a pair.
    */
-  ports: { name: string; up: boolean; altered?: boolean; macs?: string[]; mtuBytes?: number; child?: true }[]
+  ports: {
+    name: string
+    up: boolean
+    altered?: AlteredFlag[]
+    macs?: string[]
+    mtuBytes?: number
+    child?: true
+  }[]
   /** Entries of br0 that the driver does not make, without those of the ports' own MACs. */
-  strays?: { port: string; mac: string }[]
+  strays: { port: string; mac: string }[]
   /** Entries of vxlan1 with a VTEP. An entry with a port or VNI of its own does not count as permanent. */
   fdb: { mac: string; vtep: Ip; permanent: boolean }[]
   neighbours: { ip: Ip; mac: string; permanent: boolean }[]
@@ -74,7 +93,7 @@ export type Op =
    * `ip link add vxlan1 netns <namespace> type vxlan …` from the host's namespace, then up, with a bridge its
    * port, which learns nothing
    */
-  | { op: 'vxlan-add'; namespace: string; vxlan: Datapath['vxlan']; kind: DatapathKind; afresh?: boolean }
+  | { op: 'vxlan-add'; namespace: string; vxlan: Datapath['vxlan']; kind: DatapathKind }
   /**
    * `ip link set vxlan1 mtu <mtu>` and `… type vxlan local <local>`: what can be changed on a device that is
    * there
@@ -84,12 +103,14 @@ export type Op =
   /**
    * `ip link add <port> master br0 type veth peer name <container> netns <host> address <mac>`, then
    * `bridge fdb replace <mac> dev <port> master static` and
-   * `bridge link set dev <port> learning off flood off`. `afresh`: after `nomaster`, which undoes all flags.
+   * `bridge link set dev <port> learning off flood off`
    */
-  | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number; afresh?: boolean }
+  | { op: 'veth-add'; namespace: string; veth: Veth; mtuBytes: number }
   /** `ip link set <container end> mtu <mtu>` in the containers' namespaces, then `ip link set <port> mtu <mtu>` */
   | { op: 'veth-mtu'; namespace: string; veths: Veth[]; mtuBytes: number }
   | { op: 'veth-del'; namespace: string; port: string }
+  /** `ip link set <port> type bridge_slave <flag> <usual>`, for each flag; the port is vxlan1, too */
+  | { op: 'port-set'; namespace: string; port: string; flags: AlteredFlag[] }
   /**
    * `bridge fdb del <mac> dev <port> master`: the MAC is on another host, and the link that its endpoint had
    * here stays for a moment, or a person has made the entry

@@ -7,7 +7,7 @@
  * the kernel has learnt are not touched. Linear in the network's endpoints.
  */
 import { familyOf, isIp } from '../ip.ts'
-import type { Datapath, Observed, Op, Veth } from './datapath.ts'
+import type { AlteredFlag, Datapath, Observed, Op, Veth } from './datapath.ts'
 
 export interface Plan {
   ops: Op[]
@@ -32,6 +32,8 @@ export function plan(have: Observed | undefined, want: Datapath, { remove = true
   if (!falls && (remove || device === 'new' || have?.vxlan?.mtuBytes === want.vxlan.mtuBytes))
     append(out, mtu)
   addVeths(have, want, out)
+  if (device !== 'new') restoreFlags('vxlan1', have?.vxlan, want, out)
+  restoreVethFlags(have, want, out)
   if (remove) removeVeths(have, want, out)
   if (remove) removeNeighbours(entries, want, out)
   if (remove) removeFdb(entries, want, out)
@@ -63,8 +65,8 @@ function planNamespace(have: Observed | undefined, { namespace, kind }: Datapath
     out.reasons.push(have === undefined ? 'namespace is missing' : 'the namespace does not carry the mark')
     out.ops.push({ op: 'namespace-add', namespace })
   }
-  if (have?.bridge || kind !== 'bridge') return
-  if (have !== undefined) out.reasons.push('br0 is missing or down, or snoops')
+  if ((have?.bridge && !have.snoops) || kind !== 'bridge') return
+  if (have !== undefined) out.reasons.push(have.bridge ? 'br0: mcast_snooping on' : 'br0 is missing or down')
   out.ops.push({ op: 'bridge-add', namespace })
 }
 
@@ -84,8 +86,7 @@ function planDevice(
   const fits = have?.vxlan !== undefined && isChangeable(have.vxlan, vxlan)
   if (differs && fits) out.ops.push({ op: 'vxlan-set', namespace, vxlan })
   if (differs && !fits) out.ops.push({ op: 'vxlan-del', namespace })
-  const afresh = have?.vxlan?.altered ? { afresh: true } : {}
-  if (!differs || !fits) out.ops.push({ op: 'vxlan-add', namespace, vxlan, kind, ...afresh })
+  if (!differs || !fits) out.ops.push({ op: 'vxlan-add', namespace, vxlan, kind })
   return fits ? 'unchanged' : 'new'
 }
 
@@ -103,7 +104,7 @@ function deviceReason(have: Observed['vxlan'], { vxlan: want, kind }: Datapath):
   if (have === undefined) return 'vxlan1 is missing'
   const difference = vxlanDifference(have, want)
   if (difference !== undefined) return `vxlan1: ${difference}`
-  if (!have.master && kind === 'bridge') return 'vxlan1 is not a port of br0 as it was made'
+  if (!have.master && kind === 'bridge') return 'vxlan1 is not a port of br0'
   return have.up ? undefined : 'vxlan1 is down'
 }
 
@@ -132,7 +133,7 @@ function forgetMoved(have: Observed | undefined, want: Datapath, out: Plan): voi
 
 /** Entries of br0 for MACs of other hosts. */
 export function misplacedMacs(
-  have: Pick<Observed, 'ports' | 'strays'> | undefined,
+  have: Observed | undefined,
   { veths, peers }: Datapath,
 ): { port: string; mac: string }[] {
   const own = new Map(veths.map(({ port, mac }) => [port, mac]))
@@ -195,10 +196,40 @@ function addVeths(have: Observed | undefined, want: Datapath, out: Plan): void {
   const ports = new Map(have?.ports.map((port) => [port.name, port]))
   for (const veth of want.veths) {
     const port = ports.get(veth.port)
-    if (port?.up && (port.child || port.macs?.includes(veth.mac))) continue
-    out.reasons.push(`${veth.port} is ${port === undefined ? 'missing' : 'down or not a closed port of br0'}`)
-    out.ops.push({ ...vethAdd(want, veth), ...(port?.altered && { afresh: true }) })
+    const reason = vethReason(port, veth)
+    if (reason === undefined) continue
+    out.reasons.push(`${veth.port} ${reason}`)
+    out.ops.push(vethAdd(want, veth))
   }
+}
+
+function vethReason(port: Observed['ports'][number] | undefined, { mac }: Veth): string | undefined {
+  if (port === undefined) return 'is missing'
+  if (!port.up) return 'is down or not a port of br0'
+  return port.child || port.macs?.includes(mac) ? undefined : 'is not the port where br0 has its MAC'
+}
+
+function restoreVethFlags(have: Observed | undefined, want: Datapath, out: Plan): void {
+  const ports = new Map(have?.ports.map((port) => [port.name, port]))
+  for (const { port } of want.veths) restoreFlags(port, ports.get(port), want, out)
+}
+
+/** The flags alone: a port that leaves br0 and comes back loses frames, and is open until its flags are set. */
+function restoreFlags(
+  port: string,
+  have: { altered?: AlteredFlag[] } | undefined,
+  { namespace, kind }: Datapath,
+  out: Plan,
+): void {
+  const flags = have?.altered ?? []
+  if (flags.length === 0 || kind !== 'bridge') return
+  out.reasons.push(...flags.map((it) => `${port}: ${flagText(it)}`))
+  out.ops.push({ op: 'port-set', namespace, port, flags })
+}
+
+/** `isolated on` */
+export function flagText({ flag, is }: AlteredFlag): string {
+  return `${flag} ${is}`
 }
 
 function vethAdd({ namespace, kind, vxlan }: Datapath, veth: Veth): Op {

@@ -28,6 +28,10 @@ export function showOp(op: Op): string {
       return `link set ${op.veths.map(({ port }) => port).join(' ')} and their peers mtu ${op.mtuBytes}`
     case 'veth-del':
       return `link del ${op.port}`
+    case 'port-set': {
+      const flags = op.flags.map(({ flag, usual }) => ` ${flag} ${usual}`)
+      return `link set ${op.port} type bridge_slave${flags.join('')}`
+    }
     case 'port-forget':
       return `fdb del     ${op.mac} dev ${op.port} master`
     case 'child-add':

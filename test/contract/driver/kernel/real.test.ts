@@ -527,32 +527,67 @@ describe.skipIf(!isRoot)('the real kernel', () => {
 
   const port = 'veth11111111'
   test.for([
-    'bridge link set dev vxlan1 flood off',
-    'bridge link set dev vxlan1 bcast_flood off',
-    `bridge link set dev vxlan1 isolated on; bridge link set dev ${port} isolated on`,
-    `bridge link set dev ${port} mcast_flood off`,
-    'ip link set br0 type bridge mcast_snooping 1',
-    `bridge fdb replace ${peer(2).mac} dev ${port} master static`,
-    `bridge fdb replace ${peer(2).mac} dev ${port} master`,
-    `bridge fdb replace ${peer(2).mac} dev vxlan1 master`,
-    `bridge fdb replace ${veth('1').mac} dev ${port} master`,
-  ])('what no frame would pass is mended: %s', async (damage) => {
+    ['bridge link set dev vxlan1 flood off', 'flood'],
+    ['bridge link set dev vxlan1 bcast_flood off', 'bcast_flood'],
+    ['bridge link set dev vxlan1 state 0', 'state'],
+    ['ip link set vxlan1 type bridge_slave locked on', 'locked'],
+    [`bridge link set dev vxlan1 isolated on; bridge link set dev ${port} isolated on`, 'isolated'],
+    [`bridge link set dev ${port} mcast_flood off`, 'mcast_flood'],
+    [`bridge link set dev ${port} learning on flood on`, 'learning'],
+    ['ip link set br0 type bridge mcast_snooping 1'],
+    [`bridge fdb replace ${peer(2).mac} dev ${port} master static`],
+    [`bridge fdb replace ${peer(2).mac} dev ${port} master`],
+    [`bridge fdb replace ${peer(2).mac} dev vxlan1 master`],
+    [`bridge fdb replace ${veth('1').mac} dev ${port} master`],
+  ] as const)('what no frame would pass is mended: %s', async ([damage, flag], { skip }) => {
     await using bench = await open()
     const path = bench.namespace('a')
     const want = sample(bench)
+    await bench.kernel.apply(proven(everything(bench)))
+    const printed = bench.spaces.run(path, 'ip', '-d', 'link', 'show', 'vxlan1').stdout
+    skip(flag !== undefined && !printed.includes(` ${flag} `), `this ip prints no ${flag}`)
+    // These go when their port leaves br0.
+    for (const [device, mac] of [
+      ['vxlan1', '02:00:00:00:00:01'],
+      [port, '02:00:00:00:00:02'],
+    ] as const)
+      bench.spaces.run(path, 'bridge', 'fdb', 'add', mac, 'dev', device, 'master', 'static')
     const show = ['-d link show', 'fdb show'].map((it) => `bridge ${it}`).join('; ')
     const state = () =>
       bench.spaces
         .run(path, 'sh', '-c', `${show}; ip -d link show br0 | grep -o mcast_snooping..`)
         .stdout.split('\n')
         .sort()
-    await bench.kernel.apply(proven(everything(bench)))
     const first = state()
     expect(bench.spaces.run(path, 'sh', '-c', damage).stderr).toBe('')
     expect(state()).not.toEqual(first)
     await bench.kernel.apply(proven(plan(await bench.kernel.observe(path), want).ops))
     expect(state()).toEqual(first)
     expect(plan(await bench.kernel.observe(path), want).ops).toEqual([])
+  })
+
+  test('a port that a person disabled is told from one that has no carrier, or has just got it', async () => {
+    await using bench = await open()
+    const path = bench.namespace('a')
+    await bench.kernel.apply(proven(everything(bench)))
+    const found = async () => plan(await bench.kernel.observe(path), sample(bench)).reasons
+    const state = () => bench.spaces.run(path, 'bridge', 'link', 'show', 'dev', port).stdout
+    expect(state()).toContain('state disabled')
+    expect(await found()).toEqual([])
+    for (let n = 0; n < 6; n++) {
+      bench.spaces.ip(bench.host, `link set vxc11111111 ${n % 2 === 0 ? 'up' : 'down'}`)
+      expect(await found()).toEqual([])
+    }
+    bench.spaces.ip(bench.host, 'link set vxc11111111 up')
+    await expect.poll(state).toContain('state forwarding')
+    bench.spaces.run(path, 'bridge', 'link', 'set', 'dev', port, 'state', '0')
+    expect(await found()).toEqual([`${port}: state disabled`])
+    const { ops } = plan(await bench.kernel.observe(path), sample(bench))
+    await bench.kernel.apply(proven(ops))
+    expect(state()).toContain('state forwarding')
+    bench.spaces.ip(bench.host, 'link set vxc11111111 down')
+    await expect.poll(state).toContain('NO-CARRIER')
+    expect(await bench.kernel.apply(proven(ops)), 'the carrier went meanwhile').toEqual([])
   })
 
   test('entries of others stay: the all-zero default and group entries', async () => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { plan } from '../../../../driver/core/datapath/plan.ts'
 import { stepsFor } from '../../../../driver/kernel/lines.ts'
 import { failuresOf } from '../../../../driver/kernel/run-command.ts'
-import { datapath, peer, veth } from '../../../fixtures/datapath.sample.ts'
+import { datapath, made, peer, veth } from '../../../fixtures/datapath.sample.ts'
 
 const network = datapath({ veths: [veth('1')], peers: [peer(2), peer(3)] })
 
@@ -44,6 +44,7 @@ test('one more container on a network that is there costs two processes', () => 
     marked: true,
     bridge: true,
     ports: [{ name: 'veth11111111', up: true, macs: [veth('1').mac] }],
+    strays: [],
     fdb: [],
     neighbours: [],
   }
@@ -63,10 +64,30 @@ test('one more container on a network that is there costs two processes', () => 
 test('the same on a macvlan network', () => {
   const veths = [{ ...veth('1'), port: 'vxc11111111' }]
   const vxlan = { ...network.vxlan, master: false, up: true }
-  const have = { marked: true, bridge: false, ports: [], fdb: [], neighbours: [], vxlan }
+  const have = { marked: true, bridge: false, ports: [], strays: [], fdb: [], neighbours: [], vxlan }
   expect(printed(plan(have, { ...network, kind: 'macvlan', veths, peers: [] }).ops)).toMatchInlineSnapshot(`
     "ip in /var/run/docker/netns/aaaaaaaaaaaa
       link add link vxlan1 name vxc11111111 netns /proc/42/ns/net address 02:42:ac:15:00:63 mtu 1450 type macvlan mode bridge"
+  `)
+})
+
+test('of a port of br0, only the changed flags are set', () => {
+  const have = made(network)
+  const [port] = have.ports
+  const altered = [{ flag: 'isolated', is: 'on', usual: 'off' }]
+  const damaged = {
+    ...have,
+    vxlan: { ...network.vxlan, master: true, up: true, altered },
+    ports:
+      port === undefined
+        ? []
+        : [{ ...port, altered: [...altered, { flag: 'state', is: 'disabled', usual: '3' }] }],
+  }
+  expect(printed(plan(damaged, network).ops)).toMatchInlineSnapshot(`
+    "ip in /var/run/docker/netns/aaaaaaaaaaaa
+      link set vxlan1 type bridge_slave isolated off
+      link set veth11111111 type bridge_slave isolated off
+      link set veth11111111 type bridge_slave state 3"
   `)
 })
 

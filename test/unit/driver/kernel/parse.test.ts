@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { flagText } from '../../../../driver/core/datapath/plan.ts'
 import { addressesIn, observed, routesIn, vxlansIn } from '../../../../driver/kernel/parse.ts'
 
 test('global addresses, and which of them are leased or pass', () => {
@@ -54,6 +55,49 @@ test('VXLAN devices are those with a VNI, also beside the empty objects of an ea
   ]
   expect(vxlansIn(JSON.stringify(links))).toEqual([{ vni: 256, port: 8472 }])
   expect(vxlansIn('')).toEqual([])
+})
+
+test('of the flags of a port, those are compared that decide which frames pass', () => {
+  const usual = {
+    state: 'forwarding',
+    learning: false,
+    mcast_flood: true,
+    bcast_flood: true,
+    isolated: false,
+  }
+  const told = (change: { bridge?: object; port?: object; flags?: object; vxlan?: object }) => {
+    const of = (info_slave_data: object) => ({ linkinfo: { info_slave_data } })
+    const port = { flags: ['UP'], operstate: 'UP', master: 'br0', ...change.port }
+    const { vxlan, ports } = observed(
+      JSON.stringify([
+        { ifname: 'br0', flags: ['UP'], linkinfo: { info_data: { mcast_snooping: 0, ...change.bridge } } },
+        { ifname: 'vxlan1', ...port, ...of({ ...usual, flood: true, ...change.vxlan }) },
+        { ifname: 'veth11111111', ...port, ...of({ ...usual, flood: false, ...change.flags }) },
+      ]),
+      '',
+    )
+    const altered = [vxlan?.altered, ports[0]?.altered].map((flags) => flags?.map(flagText).join(', '))
+    return { up: ports[0]?.up, altered }
+  }
+  const none = [undefined, undefined]
+  expect(told({})).toEqual({ up: true, altered: none })
+  expect(told({ flags: { hairpin: true, vlan_tunnel: true, neigh_suppress: true } }).altered).toEqual(none)
+  expect(told({ vxlan: { flood: false, mcast_flood: false, locked: true } }).altered).toEqual([
+    'mcast_flood off, locked on, flood off',
+    undefined,
+  ])
+  const all = { learning: true, flood: true, bcast_flood: false, isolated: true }
+  expect(told({ flags: all })).toEqual({
+    up: true,
+    altered: [undefined, 'learning on, bcast_flood off, isolated on, flood on'],
+  })
+  expect(told({ flags: all, port: { master: undefined } })).toEqual({ up: false, altered: none })
+  const disabled = { flags: { state: 'disabled' } }
+  expect(told(disabled).altered).toEqual([undefined, 'state disabled'])
+  expect(told({ ...disabled, port: { operstate: 'UNKNOWN' } }).altered).toEqual([undefined, 'state disabled'])
+  expect(told({ ...disabled, port: { operstate: 'LOWERLAYERDOWN' } }).altered, 'no carrier').toEqual(none)
+  expect(told({ ...disabled, port: { flags: [] } }).altered, 'a port that is down').toEqual(none)
+  expect(told({ ...disabled, bridge: { stp_state: 1 } }).altered, 'spanning tree').toEqual(none)
 })
 
 test('a device of another type under our name differs from every wanted one', () => {

@@ -40,12 +40,28 @@ test('every part that is missing, wrong or too much is named', () => {
     "kernel: network foobar: FDB entry 02:42:ac:15:00:03: found 192.168.33.99, expected 192.168.33.12; multihost check --repair
     kernel: network foobar: FDB entry 02:42:ac:15:00:04: found nothing, expected 192.168.33.12; multihost check --repair
     kernel: network foobar: FDB entry 02:42:ac:15:00:63: found 192.168.33.12, expected nothing; multihost check --repair
-    kernel: network foobar: br0: found nothing, expected up; multihost check --repair
+    kernel: network foobar: br0: found nothing, expected up, without snooping; multihost check --repair
     kernel: network foobar: neighbour 172.21.0.3: found 02:42:ac:15:00:03 (not permanent), expected 02:42:ac:15:00:03; multihost check --repair
     kernel: network foobar: neighbour 172.21.0.4: found nothing, expected 02:42:ac:15:00:04; multihost check --repair
     kernel: network foobar: port veth11111111: found nothing, expected up, 02:42:ac:15:00:63; docker network disconnect foobar CONTAINER, then connect it again
     kernel: network foobar: port veth99999999: found up, no MAC, expected nothing; multihost check --repair
-    kernel: network foobar: vxlan1: found VNI 300, port 4789, local 192.168.33.11, MTU 1450, down, a closed port of br0, expected VNI 256, port 4789, local 192.168.33.11, MTU 1450, up, a closed port of br0; multihost check --repair"
+    kernel: network foobar: vxlan1: found VNI 300, port 4789, local 192.168.33.11, MTU 1450, down, a port of br0, expected VNI 256, port 4789, local 192.168.33.11, MTU 1450, up, a port of br0; multihost check --repair"
+  `)
+})
+
+test('a changed flag and a bridge that snoops are named', () => {
+  const have = right()
+  const altered = [{ flag: 'isolated', is: 'on', usual: 'off' }]
+  const damaged: Observed = {
+    ...have,
+    snoops: true,
+    ...(have.vxlan && { vxlan: { ...have.vxlan, altered } }),
+    ports: have.ports.map((port) => ({ ...port, altered })),
+  }
+  expect(told(damaged)).toMatchInlineSnapshot(`
+    "kernel: network foobar: br0: found snooping, expected up, without snooping; multihost check --repair
+    kernel: network foobar: port veth11111111: found up, isolated on, 02:42:ac:15:00:63, expected up, 02:42:ac:15:00:63; multihost check --repair
+    kernel: network foobar: vxlan1: found VNI 256, port 4789, local 192.168.33.11, MTU 1450, up, a port of br0, isolated on, expected VNI 256, port 4789, local 192.168.33.11, MTU 1450, up, a port of br0; multihost check --repair"
   `)
 })
 

@@ -6,7 +6,7 @@ import {
   contentsOf,
   observedAt,
 } from '../../../../../driver/core/datapath/contents.ts'
-import type { Datapath, Observed } from '../../../../../driver/core/datapath/datapath.ts'
+import type { AlteredFlag, Datapath, Observed, Op } from '../../../../../driver/core/datapath/datapath.ts'
 import { plan } from '../../../../../driver/core/datapath/plan.ts'
 import { showOp } from '../../../../../driver/core/datapath/show.ts'
 import { type DatapathKind, datapathKinds } from '../../../../../driver/core/records.ts'
@@ -14,6 +14,8 @@ import { datapath, made, peer, show, veth } from '../../../../fixtures/datapath.
 
 const want = datapath({ veths: [veth('1')], peers: [peer(2), peer(3)] })
 const right = made(want)
+const isolated: AlteredFlag = { flag: 'isolated', is: 'on', usual: 'off' }
+const flood: AlteredFlag = { flag: 'flood', is: 'on', usual: 'off' }
 
 describe('plan', () => {
   test('what is right needs nothing', () => {
@@ -126,25 +128,88 @@ describe('plan', () => {
     [
       'a device off the bridge is put back',
       { vxlan: { ...want.vxlan, master: false, up: true } },
-      'vxlan1 is not a port of br0 as it was made',
+      'vxlan1 is not a port of br0',
     ],
-    ['a bridge that is down is set up again', { bridge: false }, 'br0 is missing or down, or snoops'],
+    ['a bridge that is down is set up again', { bridge: false }, 'br0 is missing or down'],
+    ['a bridge that snoops is told not to', { snoops: true }, 'br0: mcast_snooping on'],
     ['a mark that was lost is set again', { marked: false }, 'the namespace does not carry the mark'],
     [
       'a port that is down is set up again',
       { ports: [{ name: 'veth11111111', up: false }] },
-      'veth11111111 is down or not a closed port of br0',
+      'veth11111111 is down or not a port of br0',
     ],
     [
       'a port whose MAC br0 has at another port gets it again',
       { ports: [{ name: 'veth11111111', up: true, macs: ['02:42:00:00:00:01'] }] },
-      'veth11111111 is down or not a closed port of br0',
+      'veth11111111 is not the port where br0 has its MAC',
     ],
   ])('%s, without recreating anything', (_, change, reason) => {
     const { ops, reasons } = plan({ ...right, ...change }, want)
     expect(reasons).toEqual([reason])
     expect(ops).toHaveLength(1)
     expect(ops[0]?.op).toMatch(/-add$/)
+  })
+
+  test('of a port with changed flags, these flags are set and named, and it stays in br0', () => {
+    const have: Observed = {
+      ...right,
+      vxlan: { ...want.vxlan, master: true, up: true, altered: [isolated] },
+      ports: right.ports.map((port) => ({ ...port, altered: [flood, isolated] })),
+    }
+    expect(told(have, want)).toMatchInlineSnapshot(`
+      "link set vxlan1 type bridge_slave isolated off
+      link set veth11111111 type bridge_slave flood off isolated off
+      # vxlan1: isolated on
+      # veth11111111: flood on
+      # veth11111111: isolated on"
+    `)
+  })
+
+  test.each<[string, { [K in keyof Observed]?: Observed[K] | undefined }]>([
+    ['the mark', { marked: false }],
+    ['br0', { bridge: false }],
+    ['snooping', { snoops: true }],
+    ['no vxlan1', { vxlan: undefined, fdb: [], neighbours: [] }],
+    ['another VNI', { vxlan: { ...want.vxlan, vni: 41, master: true, up: true } }],
+    ['another MTU', { vxlan: { ...want.vxlan, mtuBytes: 1300, master: true, up: true } }],
+    ['vxlan1 off br0', { vxlan: { ...want.vxlan, master: false, up: true } }],
+    ['a flag of vxlan1', { vxlan: { ...want.vxlan, master: true, up: true, altered: [isolated] } }],
+    ['a flag of vxlan1, down', { vxlan: { ...want.vxlan, master: true, up: false, altered: [isolated] } }],
+    ['a flag of a port', { ports: right.ports.map((port) => ({ ...port, altered: [flood, isolated] })) }],
+    ['a flag of a port, down', { ports: [{ name: 'veth11111111', up: false, altered: [flood] }] }],
+    ['no port', { ports: [] }],
+    ['a port of no endpoint', { ports: [...right.ports, { name: 'veth99999999', up: true }] }],
+    ['another MAC at a port', { ports: [{ name: 'veth11111111', up: true, macs: [peer(9).mac] }] }],
+    ['a remote MAC at a port', { strays: [{ port: 'veth11111111', mac: peer(2).mac }] }],
+    ['a remote MAC at vxlan1', { strays: [{ port: 'vxlan1', mac: peer(2).mac }] }],
+    ['two remote MACs', { strays: [2, 3].map((n) => ({ port: 'veth11111111', mac: peer(n).mac })) }],
+    ['no entries', { fdb: [], neighbours: [] }],
+    ['entries of no endpoint', made({ ...want, peers: [...want.peers, peer(9)] })],
+    ['another host', made({ ...want, peers: [peer(2, '192.168.33.19'), peer(3)] })],
+  ])('damage that one plan mends, as the driver remembers it: %s', (_, damage) => {
+    const have = { ...right, ...damage } as Observed
+    const { ops } = plan(have, want)
+    expect(ops).not.toEqual([])
+    const there = observedAt(advance(contentsOf(have), ops) as Contents)
+    expect(plan(there, want)).toEqual({ ops: [], reasons: [] })
+  })
+
+  test('an entry that is remembered goes with its port, and no other', () => {
+    const strays = ['veth11111111', 'veth99999999', 'vxlan1'].map((port, n) => ({
+      port,
+      mac: peer(n + 7).mac,
+    }))
+    const ports = [...right.ports, { name: 'veth99999999', up: true }]
+    const left = (op: Op) =>
+      advance(contentsOf({ ...right, ports, strays }), [op])?.strays.map(({ port }) => port)
+    const { namespace } = want
+    expect(left({ op: 'vxlan-del', namespace })).toEqual(['veth11111111', 'veth99999999'])
+    expect(left({ op: 'veth-del', namespace, port: 'veth99999999' })).toEqual(['veth11111111', 'vxlan1'])
+    const own = { ...veth('1'), mac: peer(9).mac }
+    expect(
+      left({ op: 'veth-add', namespace, veth: own, mtuBytes: 1450 }),
+      'br0 has one entry of a MAC',
+    ).toEqual(['veth11111111', 'veth99999999'])
   })
 
   test('an entry that is not permanent, or has another value, is replaced', () => {
