@@ -637,6 +637,27 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(await kernel.namespaces()).toEqual([bench.namespace('a'), bench.namespace('b')])
   })
 
+  test('a namespace with ports, whose br0 and vxlan1 a person has deleted, is the driver’s and is removed', async () => {
+    await using bench = await open()
+    const { kernel, spaces } = bench
+    const namespace = bench.namespace('a')
+    await kernel.apply(proven(everything(bench)))
+    spaces.ip(namespace, 'link del br0\nlink del vxlan1')
+    expect(await kernel.namespaces()).toEqual([namespace])
+    await kernel.apply(proven([{ op: 'namespace-del', namespace }]))
+    expect(await kernel.observe(namespace)).toBeUndefined()
+    await expect.poll(() => kernel.strayLinks(), { timeout: 10_000 }).toEqual([])
+  })
+
+  test('a container’s namespace with the driver’s alias and a br0 of its own is not the driver’s', async () => {
+    await using bench = await open()
+    const { kernel, spaces, host } = bench
+    const container = spaces.add('c'.repeat(12))
+    spaces.ip(host, `link add name vethfb7a1c2 type veth peer name eth0 netns ${container}`)
+    spaces.ip(container, 'link set lo alias multihost\nlink add name br0 type bridge')
+    expect(await kernel.namespaces()).toEqual([])
+  })
+
   test('another program’s interface with the name of a container end is no stray link', async () => {
     await using bench = await open()
     bench.spaces.ip(bench.host, 'link add name vxc12345678 type bridge')
