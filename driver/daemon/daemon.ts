@@ -100,6 +100,7 @@ async function start(options: OpenOptions, log: Log): Promise<{ stop(): Promise<
   const kernel = realKernel({
     folder: namespaceFolder,
     changed: (what) => points.wrote(`kernel: ${what}`),
+    log,
   })
   const client = engineClient(options.dockerSocket)
   const find = underlayFinder(kernel, options)

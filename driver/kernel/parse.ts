@@ -80,6 +80,9 @@ const Addressed = z.object({
 
 type Link = z.infer<typeof Link>
 
+/** Our ends of the containers' links. Docker's own have a digit less. */
+const portName = /^veth[0-9a-f]{8}$/
+
 /** From `ip -j -d -batch` with `link show` and `neigh show`, and from `bridge -j fdb show`. */
 export function observed(ipText: string, bridgeText: string): Observed {
   const [linkText = '[]', neighbourText = '[]'] = ipText.split('\n').filter((it) => it.trim() !== '')
@@ -96,7 +99,7 @@ export function observed(ipText: string, bridgeText: string): Observed {
     ...(bridge?.linkinfo?.info_data?.mcast_snooping === 1 && { snoops: true }),
     ...(vxlan === undefined ? {} : { vxlan: vxlanOf(vxlan, bridge) }),
     ports: links
-      .filter((link) => /^veth[0-9a-f]{8}$/.test(link.ifname))
+      .filter((link) => portName.test(link.ifname))
       .map((link) => portIn(link, bridge, macs.get(link.ifname))),
     strays: straysIn(entries, links),
     fdb: entries.flatMap(fdbOf),
@@ -109,11 +112,14 @@ export function observed(ipText: string, bridgeText: string): Observed {
 /**
  * From `ip -j link show`: whether the driver has made the namespace. A container's may carry the mark, too,
  * since its loopback has the alias that its programs give it: one whose interfaces lead to other namespaces,
- * without a device of the driver's, is a container's.
+ * without a device of the driver's, is a container's. A br0 may be a container's own and proves nothing.
+ *
+ * A container without a network (`--network none`) and with the mark looks like a namespace that the driver
+ * has just made: both have `lo` alone, and a name of 12 hex digits. It counts as the driver's.
  */
 export function isOurNamespace(text: string): boolean {
   const links = parsed(z.array(Link), text, 'ip link')
-  const hasDevice = links.some(({ ifname }) => ifname === 'br0' || ifname === 'vxlan1')
+  const hasDevice = links.some(({ ifname }) => ifname === 'vxlan1' || portName.test(ifname))
   return links.some(isMarked) && (hasDevice || links.every(({ link_index }) => link_index === undefined))
 }
 

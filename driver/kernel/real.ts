@@ -16,6 +16,7 @@ import { vxlanDifference } from '../core/datapath/plan.ts'
 import { showOp } from '../core/datapath/show.ts'
 import { DriverError } from '../core/errors.ts'
 import type { ForeignVxlan } from '../core/records.ts'
+import { type Log, silentLog } from '../log.ts'
 import type { Kernel, Refusal } from './kernel.ts'
 import { type Line, type Step, stepsFor } from './lines.ts'
 import {
@@ -46,6 +47,7 @@ export interface RealKernelOptions {
   timeoutMs?: number
   /** Called after every change, with its commands. */
   changed?: (what: string) => void
+  log?: Pick<Log, 'warn'>
 }
 
 export function realKernel({
@@ -54,16 +56,19 @@ export function realKernel({
   mountNamespace = '/proc/1/ns/mnt',
   timeoutMs = 10_000,
   changed = () => undefined,
+  log = silentLog,
 }: RealKernelOptions): Kernel {
   const { run, close } = runner(timeoutMs)
   const host = hostNamespace === undefined ? [] : ['nsenter', `--net=${hostNamespace}`]
+  const hostPath = hostNamespace ?? `/proc/${process.pid}/ns/net`
   const machine: Machine = {
     run,
+    hostPath,
     enter: (where) => (where === 'host' ? host : ['nsenter', `--net=${where}`]),
     mounts: askedOnce(() => mountsPrefix(mountNamespace)).get,
     changed,
+    log,
   }
-  const hostPath = hostNamespace ?? `/proc/${process.pid}/ns/net`
   const runOnHost = async (args: string): Promise<string> =>
     text(await run([...host, 'ip', '-j', ...args.split(' ')]))
 
@@ -94,11 +99,14 @@ export function realKernel({
 
 interface Machine {
   run: Run
+  /** Path of the host's network namespace. */
+  hostPath: string
   /** Prefix of a command that runs in that namespace. */
   enter(where: string): string[]
   /** Prefix of a command that mounts or unmounts. */
   mounts(): Promise<string[]>
   changed(what: string): void
+  log: Pick<Log, 'warn'>
 }
 
 async function observe({ run, enter }: Machine, namespace: string): Promise<Observed | undefined> {
@@ -177,17 +185,18 @@ async function setContainerMtu(
   machine: Machine,
   { op, namespace }: Extract<Step, { kind: 'mtu' }>,
 ): Promise<void> {
-  const ports = new Map((await linksIn(machine, namespace)).map((it) => [it.name, it]))
-  const left = new Set(op.veths.filter(({ port }) => ports.has(port)))
+  const links = new Map((await linksIn(machine, namespace)).map((it) => [it.name, it]))
+  const left = new Set(op.veths.filter(({ port }) => links.has(port)))
   const setIn = async (path: string): Promise<void> => {
     const ends = (await linksIn(machine, path)).filter((end) => {
-      const veth = [...left].find(({ port, mac }) => end.mac === mac && areOnePair(ports.get(port), end))
+      const veth = [...left].find(({ port, mac }) => end.mac === mac && areOnePair(links.get(port), end))
       return veth !== undefined && left.delete(veth)
     })
     if (ends.length === 0) return
     const input = ends.map(({ name }) => `link set ${name} mtu ${op.mtuBytes}\n`).join('')
     const { code, stderr } = await machine.run([...machine.enter(path), 'ip', '-batch', '-'], input)
-    if (code !== 0 && !/Cannot find device/.test(stderr)) throw refused(op, stderr.trim())
+    const isGone = /Cannot find device/.test(stderr) || (path !== 'host' && !(await isNamespace(path)))
+    if (code !== 0 && !isGone) throw refused(op, stderr.trim())
     machine.changed(`${path}: ${input.trim()}`)
   }
   const folder = dirname(namespace)
@@ -195,8 +204,16 @@ async function setContainerMtu(
   for (const path of [...paths.filter((it) => it !== namespace), 'host'])
     if (path === 'host' || (await isNamespace(path))) await setIn(path)
   if (left.size === 0) return
-  const known = new Set(await Promise.all(paths.map(namespaceInode)))
-  for (const path of await namespacesOfProcesses(known)) if (left.size > 0) await setIn(path)
+  const known = new Set(await Promise.all([...paths, machine.hostPath].map(namespaceInode)))
+  for await (const path of namespacesOfProcesses(known)) {
+    await setIn(path)
+    if (left.size === 0) return
+  }
+  const ports = [...left].map(({ port }) => port)
+  machine.log.warn(
+    { namespace, ports, mtuBytes: op.mtuBytes },
+    'container ends were not found, and keep their MTU',
+  )
 }
 
 async function linksIn(machine: Machine, where: string): Promise<LinkEnd[]> {

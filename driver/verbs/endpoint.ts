@@ -23,7 +23,14 @@ import type {
   Snapshot,
   Versioned,
 } from '../core/records.ts'
-import { addressesOf, keyIn, networkIdOnHost, networkOnHost, serviceAt } from '../core/snapshot.ts'
+import {
+  addressesOf,
+  keyIn,
+  localIdsOf,
+  networkIdOnHost,
+  networkOnHost,
+  serviceAt,
+} from '../core/snapshot.ts'
 import { unreadableKeys } from '../store/lookup.ts'
 import type { StoreStatus } from '../store/store.ts'
 import { within } from '../within.ts'
@@ -87,13 +94,14 @@ export function endpointVerbs(
 
 /**
  * A network gets its name when this driver's engine shows it. One without a name that the engine does not
- * have was made by another engine of this host. The loops see nothing of such an engine: they would take its
- * containers' links for unused.
+ * have was made by another engine of this host, and so may be one of several replicas of a network. The loops
+ * see nothing of such an engine: they would take its containers' links for unused.
  */
 async function checkEngine({ store, host, engineHas }: VerbContext, localId: string): Promise<void> {
   const snapshot = store.snapshot()
-  const network = networkOnHost(snapshot, host, localId)
-  if (network?.value.name !== undefined || !snapshot.hosts.has(host)) return
+  const network = networkOnHost(snapshot, host, localId)?.value
+  const isOnlyReplica = network !== undefined && localIdsOf(snapshot, host, network.id).length < 2
+  if ((network?.name !== undefined && isOnlyReplica) || !snapshot.hosts.has(host)) return
   if ((await engineHas(localId)) !== false) return
   const short = localId.slice(0, 12)
   throw new DriverError('invalid', `network ${short} was made by another Docker engine on host ${host}`, {

@@ -94,14 +94,18 @@ scenario(
   },
 )
 
-/** A second engine of the host, with files of its own and an image without content. Commands go to it by `-H`. */
+/**
+ * A second engine of the host, with files of its own and an image without content. Commands go to it by `-H`.
+ * It uses the host's containerd, in namespaces of its own: the first engine has the namespace `moby`.
+ */
 async function secondEngine(host: Host): Promise<AsyncDisposable & { socket: string }> {
   const socket = 'unix:///run/second.sock'
   const stop = async (): Promise<void> => {
     await host.succeed`systemctl stop second; rm -rf /var/lib/docker/second /run/second /run/second.sock`
   }
-  await host.succeed`systemd-run -q --unit second dockerd -H ${socket} --data-root /var/lib/docker/second \
---exec-root /run/second --pidfile /run/second.pid --bridge none --iptables=false`
+  await host.succeed`systemd-run -q --collect --unit second dockerd -H ${socket} --data-root /var/lib/docker/second \
+--exec-root /run/second --pidfile /run/second.pid --bridge none --iptables=false \
+--containerd-namespace second --containerd-plugins-namespace second-plugins`
   const image = `docker -H ${socket} version && tar c --files-from /dev/null | docker -H ${socket} import - empty`
   await host.within(30_000).waitUntilSucceeds`sh -c ${image}`.catch((error: unknown) =>
     undoAfter(error, stop),

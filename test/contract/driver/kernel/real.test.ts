@@ -1,13 +1,15 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Datapath, Op } from '../../../../driver/core/datapath/datapath.ts'
 import { plan } from '../../../../driver/core/datapath/plan.ts'
 import { realKernel } from '../../../../driver/kernel/real.ts'
 import { datapath, peer, veth } from '../../../fixtures/datapath.sample.ts'
 import { type Bench, kernelContract } from '../../../fixtures/kernel-contract.ts'
+import { readableLog } from '../../../fixtures/log.ts'
 import { isRoot, type Namespaces, namespaces, warnWhenNotRoot } from '../../../fixtures/namespaces.ts'
 import { proven } from '../../../fixtures/proof.ts'
 
@@ -142,25 +144,50 @@ describe.skipIf(!isRoot)('the real kernel', () => {
 
   test('the container’s end follows the MTU where the engine keeps its namespaces in another folder', async () => {
     await using bench = await open()
-    using elsewhere = namespaces()
-    const own = { ...veth('7'), mac: '02:42:ac:15:77:77' }
+    using far = await farContainer(bench)
+    await bench.kernel.apply([far.toMtu(1350)])
+    expect(far.mtu()).toBe(1350)
+  })
+
+  test('the container’s end follows the MTU when the process that showed its namespace ends meanwhile', async () => {
+    await using bench = await open()
+    using far = await farContainer(bench)
+    await using shim = entering(
+      bench,
+      `case "$*" in *-batch*) kill ${far.pid}; while test -e /proc/${far.pid}/ns/net; do :; done;; esac`,
+    )
+    await shim.kernel.apply([far.toMtu(1350)])
+    expect(far.mtu()).toBe(1350)
+  })
+
+  test('a container’s namespace that goes while its end gets the MTU keeps no port from getting it', async () => {
+    await using bench = await open()
     await bench.kernel.apply(proven(everything(bench)))
+    const sandbox = bench.spaces.add('5'.repeat(12))
+    bench.spaces.ip(bench.host, `link set vxc11111111 netns ${sandbox}`)
     const namespace = bench.namespace('a')
-    await bench.kernel.apply([{ op: 'veth-add', namespace, veth: own, mtuBytes: 1450 }])
-    const sandbox = elsewhere.add('sandbox')
-    bench.spaces.ip(bench.host, `link set ${own.container} netns ${sandbox}`)
-    elsewhere.ip(sandbox, `link set ${own.container} name eth0`)
-    const container = spawn('nsenter', [`--net=${sandbox}`, 'sleep', '60'])
-    try {
-      await expect
-        .poll(() => statSync(`/proc/${container.pid}/ns/net`).ino, { timeout: 10_000 })
-        .toBe(statSync(sandbox).ino)
-      await bench.kernel.apply([{ op: 'veth-mtu', namespace, veths: [own], mtuBytes: 1350 }])
-      const [end] = JSON.parse(elsewhere.run(sandbox, 'ip', '-j', 'link', 'show', 'eth0').stdout)
-      expect(end.mtu).toBe(1350)
-    } finally {
-      container.kill()
-    }
+    await using shim = entering(
+      bench,
+      `case "$*" in *${'5'.repeat(12)}*-batch*) umount -l ${sandbox}; rm ${sandbox};; esac`,
+    )
+    await shim.kernel.apply([{ op: 'veth-mtu', namespace, veths: [veth('1')], mtuBytes: 1350 }])
+    expect(await bench.kernel.namespaces()).toEqual([namespace])
+  })
+
+  test('a container’s end that is nowhere is looked for once in each namespace, and is logged', async () => {
+    await using bench = await open()
+    using elsewhere = namespaces()
+    const host = elsewhere.add('host')
+    using _inHost = await processIn(host)
+    using far = await farContainer(bench)
+    const lost = { ...far.own, mac: '02:42:ac:15:66:66' }
+    await using shim = entering({ ...bench, host }, 'stat -Lc %i "$(echo "$1" | cut -d= -f2)" >> "$entered"')
+    await shim.kernel.apply([{ ...far.toMtu(1350), veths: [lost] }])
+    const inode = String(statSync(host).ino)
+    expect(shim.entered().filter((it) => it === inode)).toHaveLength(1)
+    const fields = { namespace: bench.namespace('a'), ports: ['veth77777777'], mtuBytes: 1350 }
+    const message = 'container ends were not found, and keep their MTU'
+    expect(shim.entries).toEqual([{ level: 'warn', message, fields }])
   })
 
   withNft(
@@ -672,6 +699,27 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     expect(await kernel.namespaces()).toEqual([bench.namespace('a'), bench.namespace('b')])
   })
 
+  test('a namespace with ports, whose br0 and vxlan1 a person has deleted, is the driver’s and is removed', async () => {
+    await using bench = await open()
+    const { kernel, spaces } = bench
+    const namespace = bench.namespace('a')
+    await kernel.apply(proven(everything(bench)))
+    spaces.ip(namespace, 'link del br0\nlink del vxlan1')
+    expect(await kernel.namespaces()).toEqual([namespace])
+    await kernel.apply(proven([{ op: 'namespace-del', namespace }]))
+    expect(await kernel.observe(namespace)).toBeUndefined()
+    await expect.poll(() => kernel.strayLinks(), { timeout: 10_000 }).toEqual([])
+  })
+
+  test('a container’s namespace with the driver’s alias and a br0 of its own is not the driver’s', async () => {
+    await using bench = await open()
+    const { kernel, spaces, host } = bench
+    const container = spaces.add('c'.repeat(12))
+    spaces.ip(host, `link add name vethfb7a1c2 type veth peer name eth0 netns ${container}`)
+    spaces.ip(container, 'link set lo alias multihost\nlink add name br0 type bridge')
+    expect(await kernel.namespaces()).toEqual([])
+  })
+
   test('another program’s interface with the name of a container end is no stray link', async () => {
     await using bench = await open()
     bench.spaces.ip(bench.host, 'link add name vxc12345678 type bridge')
@@ -685,6 +733,60 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     })
   })
 })
+
+/** A process in the namespace. */
+async function processIn(namespace: string): Promise<Disposable & { pid: number }> {
+  const child = spawn('nsenter', [`--net=${namespace}`, 'sleep', '60'])
+  await expect
+    .poll(() => statSync(`/proc/${child.pid}/ns/net`).ino, { timeout: 10_000 })
+    .toBe(statSync(namespace).ino)
+  return { pid: child.pid ?? 0, [Symbol.dispose]: () => void child.kill() }
+}
+
+/** A container whose namespace is in another folder, with a process in it, and a link of network a. */
+async function farContainer(bench: RealBench) {
+  const elsewhere = namespaces()
+  const own = { ...veth('7'), mac: '02:42:ac:15:77:77' }
+  const namespace = bench.namespace('a')
+  await bench.kernel.apply(proven(everything(bench)))
+  await bench.kernel.apply([{ op: 'veth-add', namespace, veth: own, mtuBytes: 1450 }])
+  const sandbox = elsewhere.add('sandbox')
+  bench.spaces.ip(bench.host, `link set ${own.container} netns ${sandbox}`)
+  elsewhere.ip(sandbox, `link set ${own.container} name eth0`)
+  const container = await processIn(sandbox)
+  return {
+    own,
+    pid: container.pid,
+    toMtu: (mtuBytes: number) => ({ op: 'veth-mtu' as const, namespace, veths: [own], mtuBytes }),
+    mtu: (): number => JSON.parse(elsewhere.run(sandbox, 'ip', '-j', 'link', 'show', 'eth0').stdout)[0].mtu,
+    [Symbol.dispose]() {
+      container[Symbol.dispose]()
+      elsewhere[Symbol.dispose]()
+    },
+  }
+}
+
+/** A kernel that runs the lines of shell before each nsenter. */
+function entering({ spaces, host }: RealBench, lines: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'multihost-nsenter-'))
+  const entered = join(folder, 'entered')
+  const nsenter = execFileSync('sh', ['-c', 'command -v nsenter'], { encoding: 'utf8' }).trim()
+  const script = `#!/bin/sh\nentered=${entered}\n${lines}\nexec ${nsenter} "$@"\n`
+  writeFileSync(join(folder, 'nsenter'), script, { mode: 0o755 })
+  vi.stubEnv('PATH', `${folder}:${process.env.PATH}`)
+  const { log, entries } = readableLog()
+  const kernel = realKernel({ folder: spaces.folder, hostNamespace: host, log })
+  return {
+    kernel,
+    entries,
+    entered: () => readFileSync(entered, 'utf8').split('\n'),
+    async [Symbol.asyncDispose]() {
+      await kernel.close()
+      vi.unstubAllEnvs()
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
 
 /** Applies one operation in a process with mounts of its own, and tells what that process then observes. */
 function privately(folder: string, op: Op): unknown {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { flagText } from '../../../../driver/core/datapath/plan.ts'
-import { addressesIn, observed, routesIn, vxlansIn } from '../../../../driver/kernel/parse.ts'
+import { addressesIn, isOurNamespace, observed, routesIn, vxlansIn } from '../../../../driver/kernel/parse.ts'
 
 test('global addresses, and which of them are leased or pass', () => {
   const six = { prefixlen: 64, scope: 'global' }
@@ -118,4 +118,22 @@ test('an entry with a port or VNI of its own does not count as ours', () => {
 
 test('output that is not JSON is an error and not an empty namespace', () => {
   expect(() => observed('oops', '[]')).toThrow(expect.objectContaining({ code: 'kernel' }))
+})
+
+test.each([
+  ['one that is new', true, []],
+  ['a network’s', true, [{ ifname: 'br0' }, { ifname: 'vxlan1' }, { ifname: 'veth11111111', link_index: 7 }]],
+  ['a network’s without br0 and vxlan1', true, [{ ifname: 'veth11111111', link_index: 7 }]],
+  ['a network’s with br0 alone', true, [{ ifname: 'br0' }]],
+  ['a container’s', false, [{ ifname: 'eth0', link_index: 7 }]],
+  ['a container’s with a br0 of its own', false, [{ ifname: 'eth0', link_index: 7 }, { ifname: 'br0' }]],
+  [
+    'one of a container with an engine of its own',
+    false,
+    [{ ifname: 'eth0', link_index: 7 }, { ifname: 'docker0' }, { ifname: 'vethfb7a1c2', link_index: 9 }],
+  ],
+])('of marked namespaces, %s is the driver’s: %s', (_, isOurs, links) => {
+  const marked = { ifname: 'lo', ifalias: 'multihost' }
+  expect(isOurNamespace(JSON.stringify([marked, ...links]))).toBe(isOurs)
+  expect(isOurNamespace(JSON.stringify([{ ifname: 'lo' }, ...links]))).toBe(false)
 })

@@ -90,6 +90,25 @@ describe('an endpoint', () => {
     expect(await net1.verbs.createEndpoint(ask, never), 'an engine that does not say').toMatch(/^02:42/)
   })
 
+  test('is refused on the replica that another engine of the host has made of a network with a name', async () => {
+    const net1 = cluster().host(1, { engineHas: async (local) => local === network })
+    await showAlive(net1)
+    const { v4: pool } = await createNetwork(net1, { id: network })
+    const found = net1.store.snapshot().networks.get(network)
+    if (found === undefined) throw new Error('no network')
+    const value = { ...found.value, name: 'foobar' }
+    await net1.store.commit([{ op: 'update', table: 'networks', key: network, value, index: found.index }])
+    const options = { 'multihost.id': network }
+    await createNetwork(net1, { id: id('b'), subnet: pool.cidr, options, ipamOptions: options })
+    const v4 = await net1.verbs.requestAddress({ pool: pool.cidr, gateway: false }, never)
+    await expect(net1.verbs.createEndpoint({ network: id('b'), endpoint, v4 }, never)).rejects.toMatchObject({
+      code: 'invalid',
+      message: 'network bbbbbbbbbbbb was made by another Docker engine on host net-1',
+    })
+    expect(net1.store.snapshot().endpoints.size).toBe(0)
+    expect(await net1.verbs.createEndpoint({ network, endpoint, v4 }, never)).toMatch(/^02:42/)
+  })
+
   test('keeps the MAC that was asked for', async () => {
     const { net1, pool } = await oneHost()
     const v4 = await net1.verbs.requestAddress({ pool, gateway: false }, never)
