@@ -48,8 +48,8 @@ export function logOf(
     keeps(snapshot, at) {
       const since = standing.awaited.get(recordName(at))
       if (since !== undefined && !isOver(since)) return true
-      if (!isKept(snapshot, at, mirror.isCorrupt)) return false
-      if (isOfUnreadable(snapshot, at, mirror.isCorrupt)) return true
+      if (!isKept(snapshot, at, mirror.isUnreadable)) return false
+      if (isOfUnreadable(snapshot, at, mirror.isUnreadable)) return true
       const isLate = isOver(standing.asked.get(recordName(at)) ?? Number.POSITIVE_INFINITY)
       return since === undefined && !(isLate && found.alive.has(ownerOf(snapshot, at) ?? ''))
     },
@@ -69,9 +69,9 @@ export function logAfterRepair({
   return {
     commits: [],
     keeps(snapshot, at) {
-      if (!isKept(snapshot, at, mirror.isCorrupt)) return false
+      if (!isKept(snapshot, at, mirror.isUnreadable)) return false
       const owner = ownerOf(snapshot, at)
-      if (owner === undefined || owner === host) return isOfUnreadable(snapshot, at, mirror.isCorrupt)
+      if (owner === undefined || owner === host) return isOfUnreadable(snapshot, at, mirror.isUnreadable)
       standing.awaited.set(recordName(at), performance.now())
       return true
     },
@@ -132,7 +132,7 @@ async function askOwners(on: PuttingBack, { alive }: SortedItems): Promise<void>
 /** Without what cannot be put back yet: it stays, and `multihost status` names it. */
 function decided({ mirror }: PuttingBack): ChangedKey[] {
   const snapshot = mirror.snapshot()
-  return mirror.missing().filter((at) => canBePutBack(snapshot, at, mirror.isCorrupt))
+  return mirror.missing().filter((at) => canBePutBack(snapshot, at, mirror.isUnreadable))
 }
 
 function transacting(on: PuttingBack) {
