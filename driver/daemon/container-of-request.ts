@@ -5,7 +5,7 @@
  * no lock shows it. A busy engine answers neither: then a container that was created a moment ago and has not
  * started yet is the likelier one.
  *
- * A verb asks Docker these questions and that of engine-of-request.ts alone. Their answers are not waited for
+ * Two modules ask Docker from a verb: this one and engine-of-request.ts. The answers are not waited for
  * longer than `boundMs`, so that they cannot stand in the way of the start that waits for us.
  */
 import { setTimeout as delay } from 'node:timers/promises'

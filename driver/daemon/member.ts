@@ -203,6 +203,7 @@ function contextOf(
     log,
     version,
     now: () => new Date(),
+    returnedWithinMs: 1500,
   }
 }
 

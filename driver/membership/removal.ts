@@ -101,17 +101,16 @@ export async function removeFromDocker(
   const plugin = await listenOn(socket, pluginApp({ verbs }))
   try {
     const refused: string[] = []
-    const attempt = async (what: string, change: () => Promise<void>): Promise<boolean> => {
-      const failure = failureIn(await asked(change))
-      if (failure !== undefined) refused.push(`${what} (${failure})`)
-      return failure === undefined
-    }
     const disconnected: Attached[] = []
-    for (const it of attached)
-      if (await attempt(staysOn(it), () => commands.disconnect(it.network, it.container)))
-        disconnected.push(it)
-    for (const { id, name } of await engine.networks())
-      await attempt(`network ${name} stays in Docker`, () => engine.removeNetwork(id, proof()))
+    for (const it of attached) {
+      const failure = failureIn(await asked(() => commands.disconnect(it.network, it.container)))
+      if (failure === undefined) disconnected.push(it)
+      else refused.push(`${staysOn(it, failure)} (${failure})`)
+    }
+    for (const { id, name } of await engine.networks()) {
+      const failure = failureIn(await asked(() => engine.removeNetwork(id, proof())))
+      if (failure !== undefined) refused.push(`network ${name} stays in Docker (${failure})`)
+    }
     await cleanHostsFiles(engine)
     return { disconnected, refused }
   } finally {
@@ -120,9 +119,15 @@ export async function removeFromDocker(
   }
 }
 
-/** Docker looks for the network's name at the container (moby's daemon.DisconnectFromNetwork). */
-function staysOn({ container, network, writtenAs }: Attached): string {
-  if (writtenAs === undefined) return `container ${container} stays on network ${network}`
+/**
+ * Docker looks for the network's name at a container that does not run (moby's daemon.DisconnectFromNetwork,
+ * 20.10 to 29). Its answer then has no status of its own: the text alone tells it from other failures.
+ */
+const notConnected = /\bis not connected to the network\b/
+
+function staysOn({ container, network, writtenAs }: Attached, failure: string): string {
+  if (writtenAs === undefined || !notConnected.test(failure))
+    return `container ${container} stays on network ${network}`
   return `container ${container} was made for network ${network} as '${writtenAs}' and has never started, so that Docker cannot disconnect it: remove it, and make it anew where it is needed`
 }
 

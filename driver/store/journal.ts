@@ -16,7 +16,7 @@ import { within } from '../within.ts'
 import { fold, type JournalEntry } from './journal-changes.ts'
 import type { JournalFile } from './journal-file.ts'
 import { createListeners } from './listeners.ts'
-import { isCorrupt, lookupIn } from './lookup.ts'
+import { isUnreadable, lookupIn } from './lookup.ts'
 import { singleFlight } from './single-flight.ts'
 import type { ChangedKey, Store, StoreStatus } from './store.ts'
 import { perCommit } from './transaction-limits.ts'
@@ -291,7 +291,9 @@ function unreadableOf(state: State, entry: Waiting): string | undefined {
   const status = state.base.status()
   if (status.corrupt.length === 0) return undefined
   const { changes } = fold(state.base.snapshot(), state.host, [entry])
-  const found = [...changes, ...namesOf(state, entry)].find(({ table, key }) => isCorrupt(status, table, key))
+  const found = [...changes, ...namesOf(state, entry)].find(({ table, key }) =>
+    isUnreadable(status, table, key),
+  )
   return found && recordName(found)
 }
 

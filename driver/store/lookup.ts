@@ -14,7 +14,7 @@ export function lookupIn<T extends Table>(
   // The record comes from the table that is named.
   const record = snapshot[table].get(key) as { value: Tables[T]; index: number } | undefined
   if (record !== undefined) return { is: 'known', ...record }
-  if (isCorrupt({ corrupt }, table, key)) return { is: 'unknown', why: 'its value cannot be read' }
+  if (isUnreadable({ corrupt }, table, key)) return { is: 'unknown', why: 'its value cannot be read' }
   if (doubt !== undefined) return { is: 'unknown', why: doubt.why }
   return { is: 'gone', proof: absentFromStore(table, key) }
 }
@@ -25,6 +25,6 @@ export function unreadableKeys({ corrupt }: Pick<StoreStatus, 'corrupt'>, table:
 }
 
 /** The store has the key, and its value cannot be read. */
-export function isCorrupt({ corrupt }: Pick<StoreStatus, 'corrupt'>, table: Table, key: string): boolean {
+export function isUnreadable({ corrupt }: Pick<StoreStatus, 'corrupt'>, table: Table, key: string): boolean {
   return corrupt.some((it) => it.table === table && it.key === key)
 }

@@ -31,7 +31,8 @@ export interface Mirror {
   index(): number
   /** The records whose values cannot be read, by their names. */
   corrupt(): ChangedKey[]
-  isCorrupt(at: ChangedKey): boolean
+  /** The store has the key, and its value cannot be read: the key is in `corrupt`. */
+  isUnreadable(at: ChangedKey): boolean
   /** Records that the store lacks, and that no host has removed. The snapshot has them. */
   missing(): ChangedKey[]
   /** Applies a commit of this host, to which Consul has given this index. */
@@ -114,7 +115,7 @@ export function createMirror(snapshot: Snapshot, events: MirrorEvents): Mirror {
     snapshot: () => state.snapshot,
     index: () => state.complete,
     corrupt: () => byName(state.unreadable),
-    isCorrupt: (at) => state.unreadable.has(recordName(at)),
+    isUnreadable: (at) => state.unreadable.has(recordName(at)),
     missing: () => byName(state.missing),
     commit: (index, written) => {
       if (index > state.complete) set(state, advance(state, index, written))

@@ -27,7 +27,7 @@ export type IsUnreadable = (at: ChangedKey) => boolean
 
 /** Whether the record stays although the store lacks it. */
 export function isKept(snapshot: Snapshot, at: ChangedKey, isUnreadable: IsUnreadable): boolean {
-  if (at.table === 'hosts' || isOfUnreadable(snapshot, at, isUnreadable)) return true
+  if (at.table === 'hosts' || isOfUnreadableNetwork(snapshot, at, isUnreadable)) return true
   const network = networkOf(snapshot, at)
   if (network === undefined || !stands(snapshot, network)) return false
   if (isClaim(at) && !claimsIn(snapshot, network).some((it) => recordName(it) === recordName(at)))
@@ -36,13 +36,24 @@ export function isKept(snapshot: Snapshot, at: ChangedKey, isUnreadable: IsUnrea
   return owner === undefined || snapshot.hosts.has(owner) || isUnreadable({ table: 'hosts', key: owner })
 }
 
-/**
- * Whether the record is one of a network whose record cannot be read: nothing tells whether the network is
- * there to stay. Such a record stays, and is not put back.
- */
+/** Whether the record of its network or of its host cannot be read: nothing tells then that it may go. */
 export function isOfUnreadable(snapshot: Snapshot, at: ChangedKey, isUnreadable: IsUnreadable): boolean {
+  const owner = ownerOf(snapshot, at)
+  const isOfHost = owner !== undefined && isUnreadable({ table: 'hosts', key: owner })
+  return isOfHost || isOfUnreadableNetwork(snapshot, at, isUnreadable)
+}
+
+function isOfUnreadableNetwork(snapshot: Snapshot, at: ChangedKey, isUnreadable: IsUnreadable): boolean {
   const network = at.table === 'networks' ? undefined : networkOf(snapshot, at)
   return network !== undefined && isUnreadable({ table: 'networks', key: network })
+}
+
+/**
+ * Whether each record that the commit would require can be read. With another one the store refuses the whole
+ * commit, and nothing tells whether the record is there to stay.
+ */
+export function canBePutBack(snapshot: Snapshot, at: ChangedKey, isUnreadable: IsUnreadable): boolean {
+  return !isOfUnreadableNetwork(snapshot, at, isUnreadable) && !siblingsOf(snapshot, at).some(isUnreadable)
 }
 
 /** The host that puts the record back; undefined where every host does. */

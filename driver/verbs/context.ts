@@ -32,8 +32,8 @@ export interface VerbContext {
   log: Log
   version: string
   now(): Date
-  /** How long other hosts have to return an idle address; see wanted.ts for the default. */
-  returnedWithinMs?: number
+  /** How long other hosts have to return an idle address. They take milliseconds; a host that is away never does. */
+  returnedWithinMs: number
 }
 
 /** Which container a RequestAddress is for, as far as it is known (daemon/container-of-request.ts). */

@@ -11,7 +11,7 @@ import { removeEndpointAndLeases, removeReplica } from '../core/record-changes.t
 import type { Change, HostName, HostRecord, Snapshot, Versioned } from '../core/records.ts'
 import { isIdle } from '../core/reserve.ts'
 import { endpointsOnHost, keyIn, leasesOnHost, networkOfKey, replicasOn, usesOn } from '../core/snapshot.ts'
-import { isCorrupt, unreadableKeys } from '../store/lookup.ts'
+import { isUnreadable, unreadableKeys } from '../store/lookup.ts'
 import type { Store } from '../store/store.ts'
 import { splitGroupsIntoCommits } from '../store/transaction-limits.ts'
 
@@ -36,8 +36,7 @@ export async function evict(
       const dead = await foundDead(store, host)
       const commit = whileDead(store, host, dead)
       await commit(endpointsOf(store.snapshot(), host))
-      const unreadable = unreadableKeys(store.status(), 'endpoints')
-      await commit(ungrouped(claimsOf(store.snapshot(), host, unreadable)))
+      await commit(ungrouped(claimsOf(store.snapshot(), host, unreadableKeys(store.status(), 'endpoints'))))
       if (dead) {
         await checkAway(store, host, dead)
         await store.commit([{ op: 'remove', table: 'hosts', key: host, index: dead.index }])
@@ -101,7 +100,7 @@ function checkKnown(snapshot: Snapshot, host: HostName, unreadable: ReadonlySet<
 async function foundDead(store: Store, host: HostName): Promise<Versioned<HostRecord> | undefined> {
   const record = store.snapshot().hosts.get(host)
   const life = lifeOf(host, record?.value, await store.liveness())
-  if (life !== 'alive' && isCorrupt(store.status(), 'hosts', host)) throw unreadable(host)
+  if (life !== 'alive' && isUnreadable(store.status(), 'hosts', host)) throw cannotRead(host)
   if (life === 'away') return record
   if (life === 'unknown') throw cannotTell(host)
   throw new DriverError('in-use', `host ${host} is alive`, {
@@ -110,9 +109,9 @@ async function foundDead(store: Store, host: HostName): Promise<Versioned<HostRe
 }
 
 /** A later version may have written it, and no commit could require that it is unchanged. */
-function unreadable(host: HostName): DriverError {
+function cannotRead(host: HostName): DriverError {
   return new DriverError('corrupt', `the record of host ${host} cannot be read: nothing is removed`, {
-    hint: `repeat it on a host with the driver version of ${host}, or correct or delete the key hosts/${host} in the store, and repeat it`,
+    hint: `run 'multihost host rm ${host}' on a host whose driver can read it, or after you have corrected or deleted the key hosts/${host} in the store`,
   })
 }
 

@@ -26,13 +26,6 @@ export interface Wants {
   orIdle(cidr: Cidr, ask: AddressAsk, signal: AbortSignal, lease: () => Promise<Ip>): Promise<Ip>
 }
 
-/** How long other hosts have to return an address. They take milliseconds; a host that is away never does. */
-const usualReturnedWithinMs = 1500
-
-function returnedWithin({ returnedWithinMs = usualReturnedWithinMs }: VerbContext): number {
-  return returnedWithinMs
-}
-
 export function createWants(context: VerbContext): Wants {
   /** Requests that wait, by the key of their record. */
   const waiting: Waiting = new Map()
@@ -77,7 +70,7 @@ async function leaseReleased(
     if (place === undefined || ip === undefined || !isCode(error, 'taken')) throw error
     const { addresses } = context.inFlight
     const key = keyIn(place.network.id, ip)
-    await within(addresses.outcome(key), returnedWithin(context))
+    await within(addresses.outcome(key), context.returnedWithinMs)
     const left = context.store.snapshot().addresses.get(key)?.value
     const isOurs =
       left === undefined || (left.host === context.host && isIdle(left) && !isStarting(context, key, left))
@@ -136,7 +129,7 @@ async function leaseReturned(
   lease: () => Promise<Ip>,
 ): Promise<Ip | undefined> {
   const { store } = context
-  const until = performance.now() + returnedWithin(context)
+  const until = performance.now() + context.returnedWithinMs
   const isFree = (): boolean => !isTaken(store, place, ip)
   while (performance.now() < until && !signal.aborted) {
     if (!(await becomes(store, isFree, until - performance.now()))) return undefined

@@ -10,7 +10,7 @@ import type { Liveness } from '../../core/liveness.ts'
 import type { HostName, HostRecord, Ip, Snapshot } from '../../core/records.ts'
 import { hostRecords } from '../../core/snapshot.ts'
 import type { Log } from '../../log.ts'
-import { isCorrupt } from '../../store/lookup.ts'
+import { isUnreadable } from '../../store/lookup.ts'
 import type { Announcement, Store } from '../../store/store.ts'
 
 export interface HostClaim {
@@ -67,7 +67,7 @@ async function claim(store: Store, self: Self, log: Log): Promise<string> {
   if (doubt !== undefined) throw new DriverError('unavailable', doubt.why, defined({ hint: doubt.hint }))
   const record = snapshot.hosts.get(self.host)?.value
   if (record !== undefined) await judgeRecord(store, self, record, log)
-  else if (isCorrupt(store.status(), 'hosts', self.host)) await checkOwn(store, self)
+  else if (isUnreadable(store.status(), 'hosts', self.host)) await checkOwn(store, self)
   if (record?.vtep === self.vtep) return announce(store, self)
   // A host that is refused announces nothing. Hosts that start at once see each other's announcements alone.
   checkVtep(self, snapshot, await store.liveness())

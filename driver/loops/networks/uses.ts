@@ -6,7 +6,7 @@
 import type { HostName } from '../../core/records.ts'
 import type { ConfiguredContainer, Engine } from '../../engine/engine.ts'
 import type { Log } from '../../log.ts'
-import { isCorrupt } from '../../store/lookup.ts'
+import { isUnreadable } from '../../store/lookup.ts'
 import type { Store } from '../../store/store.ts'
 import { splitIntoCommits } from '../../store/transaction-limits.ts'
 import { otherNetworks } from '../kit/configured-network.ts'
@@ -34,7 +34,7 @@ export function startUses(options: UsesOptions): Loop {
     const containers = await engine.configuredContainers()
     // The store refuses a commit with a record that cannot be read.
     const changes = planUses(await viewOf(options, containers)).filter(
-      ({ table, key }) => !isCorrupt(status, table, key),
+      ({ table, key }) => !isUnreadable(status, table, key),
     )
     const updates = changes.filter(({ op }) => op === 'update').map(({ key }) => key)
     const due = waiting.since(updates, graceMs, askedAt)

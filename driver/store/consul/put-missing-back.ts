@@ -12,7 +12,7 @@ import { recordName } from '../../core/snapshot.ts'
 import type { Log } from '../../log.ts'
 import type { Position } from '../incarnation.ts'
 import type { Mirror, ReadLog } from '../mirror.ts'
-import { commitsFor, isKept, isOfUnreadable, ownerOf, stages } from '../missing.ts'
+import { canBePutBack, commitsFor, isKept, isOfUnreadable, ownerOf, stages } from '../missing.ts'
 import type { ChangedKey } from '../store.ts'
 import { entriesSince, headOf } from './change-log.ts'
 import { type Transacting, transact } from './transactions.ts'
@@ -47,18 +47,19 @@ export function logOf(
     commits,
     keeps(snapshot, at) {
       const since = standing.awaited.get(recordName(at))
-      if (since !== undefined) return !isOver(since)
+      if (since !== undefined && !isOver(since)) return true
+      if (!isKept(snapshot, at, mirror.isUnreadable)) return false
+      if (isOfUnreadable(snapshot, at, mirror.isUnreadable)) return true
       const isLate = isOver(standing.asked.get(recordName(at)) ?? Number.POSITIVE_INFINITY)
-      return (
-        isKept(snapshot, at, mirror.isCorrupt) && !(isLate && found.alive.has(ownerOf(snapshot, at) ?? ''))
-      )
+      return since === undefined && !(isLate && found.alive.has(ownerOf(snapshot, at) ?? ''))
     },
   }
 }
 
 /**
  * After a repair, a record of another host that the store lacks may be one that its host has yet to put back:
- * it stays for as long as a host has for that, alive or away. Its host's own record may be missing, too.
+ * it stays for as long as a host has for that, alive or away. Its host's own record may be missing, too. A
+ * record of a network that cannot be read stays longer, whoever puts it back.
  */
 export function logAfterRepair({
   host,
@@ -68,8 +69,9 @@ export function logAfterRepair({
   return {
     commits: [],
     keeps(snapshot, at) {
+      if (!isKept(snapshot, at, mirror.isUnreadable)) return false
       const owner = ownerOf(snapshot, at)
-      if (owner === undefined || owner === host || !isKept(snapshot, at, mirror.isCorrupt)) return false
+      if (owner === undefined || owner === host) return isOfUnreadable(snapshot, at, mirror.isUnreadable)
       standing.awaited.set(recordName(at), performance.now())
       return true
     },
@@ -127,10 +129,10 @@ async function askOwners(on: PuttingBack, { alive }: SortedItems): Promise<void>
   for (const [name] of fresh) asked.set(name, performance.now())
 }
 
-/** Without the records of networks that cannot be read. */
+/** Without what cannot be put back yet: it stays, and `multihost status` names it. */
 function decided({ mirror }: PuttingBack): ChangedKey[] {
   const snapshot = mirror.snapshot()
-  return mirror.missing().filter((at) => !isOfUnreadable(snapshot, at, mirror.isCorrupt))
+  return mirror.missing().filter((at) => canBePutBack(snapshot, at, mirror.isUnreadable))
 }
 
 function transacting(on: PuttingBack) {

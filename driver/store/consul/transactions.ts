@@ -9,7 +9,6 @@ import { randomInt } from 'node:crypto'
 import { DriverError } from '../../core/errors.ts'
 import type { Change, HostName } from '../../core/records.ts'
 import { clusterKey } from '../incarnation.ts'
-import { isCorrupt } from '../lookup.ts'
 import type { Mirror, Written } from '../mirror.ts'
 import { logOperations, maxOperations } from '../transaction-limits.ts'
 import type { Changelog, LogCommit } from './change-log.ts'
@@ -20,7 +19,7 @@ import { conflictAt, type Step, stepsOf, txnStep, writtenBy } from './operations
 
 export interface Transacting {
   client: Pick<ConsulClient, 'transact' | 'list'>
-  mirror: Pick<Mirror, 'corrupt'>
+  mirror: Pick<Mirror, 'isUnreadable'>
   changelog: Pick<Changelog, 'entryFor' | 'reopen' | 'folder' | 'folderOf'>
   prefix: string
   /** ModifyIndex of the key `cluster`; undefined until the store has been read in this incarnation. */
@@ -95,9 +94,8 @@ function indexIn(
   if (!('failedStep' in answer)) return answer.index
   const step = steps[answer.failedStep]
   if (step === undefined) throw new DriverError('internal', `Consul refused step ${answer.failedStep}`)
-  const unreadable = isCorrupt({ corrupt: mirror.corrupt() }, step.table, step.key)
   const hint = `its value cannot be read; correct or delete the key ${prefix}/${pathOf(step)}`
-  throw conflictAt(step, unreadable ? hint : undefined)
+  throw conflictAt(step, mirror.isUnreadable(step) ? hint : undefined)
 }
 
 function entryFor(

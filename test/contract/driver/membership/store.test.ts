@@ -116,6 +116,20 @@ describe('a Consul', () => {
     )
     expect(await consul.keys('multihost/hosts/')).toEqual(['multihost/hosts/net-1'])
   })
+
+  test('keeps the record that a later version of the host has written, and names the host in its hint', async () => {
+    const store = await withHost('net-2', '127.0.0.1')
+    await consul.put('multihost/hosts/net-2', 'of a later version')
+    await store.close()
+    const host = { name: 'net-2', id: 'id of net-2' }
+    await expect(
+      removeFromStore({ kvStore: consul.url, tls: {}, stateDir: folder }, host),
+    ).rejects.toMatchObject({
+      code: 'corrupt',
+      hint: expect.stringContaining("'multihost host rm net-2' on a host whose driver"),
+    })
+    expect(await consul.keys('multihost/hosts/')).toContain('multihost/hosts/net-2')
+  })
 })
 
 test('a token without rights is told what it lacks', async () => {

@@ -410,8 +410,12 @@ describe('the name of a host', () => {
     expect(name).toBe('web-1')
     await store.read()
     expect(store.status().corrupt).toEqual([{ table: 'hosts', key: 'net-1' }])
-    expect(entries.map(({ message }) => message)).toContain(
-      'the records under the earlier name stay: the record of host net-1 cannot be read: nothing is removed',
+    expect(entries).toContainEqual(
+      expect.objectContaining({
+        message:
+          'the records under the earlier name stay: the record of host net-1 cannot be read: nothing is removed',
+        fields: { name: 'net-1', hint: expect.stringContaining("'multihost host rm net-1'") },
+      }),
     )
     await renaming.close()
   })

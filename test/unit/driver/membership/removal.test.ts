@@ -101,6 +101,15 @@ test('a container that was made with the id of its network is named with what to
   })
 })
 
+test('a container that was made with the id of its network has another reason where Docker gives another one', async () => {
+  const refusal = 'context deadline exceeded'
+  const { options } = await docker(['foobar'], { 'POST /networks/foobar/disconnect': refusal })
+  const attached = [{ container: 'web', network: 'foobar', writtenAs: 'foobar-id' }]
+  expect((await removeFromDocker(options, attached)).refused).toEqual([
+    'container web stays on network foobar (the engine: context deadline exceeded)',
+  ])
+})
+
 test('records with an address of another machine may be of this host’s earlier one, or of a copied disk', () => {
   const holder = { id: 'a', vtep: '192.0.2.1', session: undefined }
   const lost =

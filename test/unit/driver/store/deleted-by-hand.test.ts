@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { DriverError } from '../../../../driver/core/errors.ts'
 import type { Change, Table } from '../../../../driver/core/records.ts'
-import { applyDeltas, emptySnapshot } from '../../../../driver/core/snapshot.ts'
+import { applyDeltas, emptySnapshot, recordName } from '../../../../driver/core/snapshot.ts'
 import type { ConsulClient } from '../../../../driver/store/consul/client.ts'
 import { openConsulStore } from '../../../../driver/store/consul/store.ts'
 import { commitsFor } from '../../../../driver/store/missing.ts'
@@ -348,6 +348,58 @@ test('a network that has become unreadable keeps its records, and no other netwo
     expect([...store.snapshot().endpoints.keys()].sort()).toEqual(['n1/e1', 'n1/e2', 'n2/e3'])
   }
   expect([has('endpoints/n1/e1'), has('endpoints/n2/e3')]).toEqual([false, true])
+})
+
+const web = { id: 's1', network: 'n1', name: 'web', v4: '10.0.0.9' }
+test.each([
+  ['an endpoint whose lease', 'endpoints/n1/e1', 'addresses/n1/10.0.0.2'],
+  ['a service whose lease', 'services/n1/web', 'addresses/n1/10.0.0.9'],
+  ['a lease whose service', 'addresses/n1/10.0.0.9', 'services/n1/web'],
+])(
+  '%s cannot be read stays away, and keeps no other record from coming back',
+  async (_, gone, unreadable) => {
+    const [one] = await cluster()
+    await one.commit([
+      ...endpointOn('net-1', 'e3', '10.0.0.8'),
+      key('services', 'n1/web', web),
+      key('addresses', 'n1/10.0.0.9', { ...lease('net-1'), service: 'web' }),
+      key('services', 'n1/db', { ...web, id: 's2', name: 'db', v4: '10.0.0.7' }),
+    ])
+    const value = consul.get(`multihost/${unreadable}`) ?? ''
+    consul.put(`multihost/${unreadable}`, 'of a later version')
+    for (const path of [gone, 'endpoints/n1/e3', 'services/n1/db']) remove(path)
+    await one.read()
+    expect([has(gone), has('endpoints/n1/e3'), has('services/n1/db')]).toEqual([false, true, true])
+    expect(one.status().missing.map(recordName)).toEqual([gone])
+    consul.put(`multihost/${unreadable}`, value)
+    await one.read()
+    expect([has(gone), one.status().missing]).toEqual([true, []])
+  },
+)
+
+test.each([
+  ['whose host has a record that cannot be read', 'hosts/net-2', 0],
+  ['of a network whose record cannot be read', 'networks/n1', 1],
+])('after a loss, too, records %s stay', async (_, unreadable, pools) => {
+  const more = { diskPath: join(temporaryFolder(), 'net-3.json'), saveEveryMs: 1 }
+  const [one, two] = await cluster()
+  await two.close()
+  await (await open('net-3', more)).close()
+  remove('')
+  await one.read()
+  await until('the store is repaired', () => has('endpoints/n1/e2') && has('pools/10.0.0.0-16'))
+  await one.close()
+  consul.put(`multihost/${unreadable}`, 'of a later version')
+  remove('endpoints/n1/e2')
+  remove('pools/')
+  const three = await open('net-3', more)
+  const { now } = performance
+  for (const laterMs of [0, 31_000, 62_000]) {
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + laterMs)
+    await three.read()
+    expect([three.snapshot().endpoints.has('n1/e2'), three.snapshot().pools.size]).toEqual([true, pools])
+  }
+  expect(three.status().missing).toContainEqual({ table: 'endpoints', key: 'n1/e2' })
 })
 
 test('records that the token hides, as Consul before 1.11 does without a word, are not let go', async () => {

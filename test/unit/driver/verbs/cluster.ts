@@ -65,6 +65,7 @@ function host(memory: MemoryCluster, number: number, options: Partial<VerbContex
     log: silentLog,
     version: '0.1.0',
     now: () => clock.now,
+    returnedWithinMs: 1500,
     ...options,
   }
   return { name, store, context, verbs: createVerbs(context), settled, clock }
