@@ -96,15 +96,17 @@ scenario(
 
 /**
  * A second engine of the host, with files of its own and an image without content. Commands go to it by `-H`.
- * It uses the host's containerd, in namespaces of its own: the first engine has the namespace `moby`.
+ * It uses the host's containerd, in namespaces of its own: the first engine has the namespace `moby`. It has
+ * a bridge of its own, too: an engine without one (`--bridge none`) removes docker0 of the first engine.
  */
 async function secondEngine(host: Host): Promise<AsyncDisposable & { socket: string }> {
   const socket = 'unix:///run/second.sock'
   const stop = async (): Promise<void> => {
-    await host.succeed`systemctl stop second; rm -rf /var/lib/docker/second /run/second /run/second.sock`
+    await host.succeed`systemctl stop second; ip link del second; rm -rf /var/lib/docker/second /run/second /run/second.sock`
   }
+  await host.succeed`ip link add second type bridge && ip address add 192.0.2.1/24 dev second`
   await host.succeed`systemd-run -q --collect --unit second dockerd -H ${socket} --data-root /var/lib/docker/second \
---exec-root /run/second --pidfile /run/second.pid --bridge none --iptables=false \
+--exec-root /run/second --pidfile /run/second.pid --bridge second --iptables=false \
 --containerd-namespace second --containerd-plugins-namespace second-plugins`
   const image = `docker -H ${socket} version && tar c --files-from /dev/null | docker -H ${socket} import - empty`
   await host.within(30_000).waitUntilSucceeds`sh -c ${image}`.catch((error: unknown) =>
@@ -126,5 +128,6 @@ scenario(
     await hostA.succeed`docker -H ${second.socket} container prune -f`
     await using asker = await hostA.run({ name: 'asker', network: foobar.name })
     await asker.succeed`ping -c1 -W1 ${web.name}`
+    await hostA.succeed`ip link show docker0`
   },
 )
