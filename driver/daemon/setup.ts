@@ -150,7 +150,9 @@ async function removeOldName(
   }
   const isElsewhere = last?.vtep !== undefined && isHere(last.vtep) !== true
   if (isElsewhere || last?.isOwnSession === false) {
-    const has = isElsewhere ? 'an address that this one does not have' : 'a live driver on another machine'
+    const has = isElsewhere
+      ? 'an address that this one does not have'
+      : 'a live driver that this one has not started'
     log.warn(
       { name: was, vtep: last?.vtep, hint: `if no machine has that name, run: multihost host rm ${was}` },
       `the records under the earlier name stay: the host that wrote them has ${has}`,

@@ -236,6 +236,9 @@ function portIn(link: Link, bridge: Link | undefined, macs: string[] | undefined
 /** Those that decide which frames pass. An earlier `ip` does not print all of them, and cannot set those. */
 const usualFlags = { learning: false, mcast_flood: true, bcast_flood: true, isolated: false, locked: false }
 
+/** BR_STATE_FORWARDING (linux/if_bridge.h): `ip` takes a port's state as a number. */
+const forwarding = '3'
+
 /** The flags of a port of br0 that are not as the driver needs them. */
 function alteredFlags(
   link: Link,
@@ -247,7 +250,7 @@ function alteredFlags(
   const flags = Object.entries({ ...usualFlags, ...ofKind }).flatMap(([flag, value]) =>
     (found[flag] ?? value) === value ? [] : [{ flag, is: onOff(!value), usual: onOff(value) }],
   )
-  return isDisabled(link, bridge) ? [...flags, { flag: 'state', is: 'disabled', usual: '3' }] : flags
+  return isDisabled(link, bridge) ? [...flags, { flag: 'state', is: 'disabled', usual: forwarding }] : flags
 }
 
 function onOff(value: boolean): string {

@@ -8,6 +8,7 @@ import type { Liveness } from '../core/liveness.ts'
 import type { HostName, HostRecord } from '../core/records.ts'
 import type { TunnelStatus } from '../core/tunnels/peers.ts'
 import type { Underlay } from '../kernel/kernel.ts'
+import type { LastAnnouncement } from '../store/store.ts'
 
 /** An answer, or the error that came instead of it. */
 export type Asked<T> = { found: T } | Failed
@@ -130,17 +131,8 @@ export interface NameFacts {
   name: string
   /** This host's id in its state folder. */
   id: string | undefined
-  holder: Asked<Holder | undefined>
-}
-
-/** What the key `alive/<name>` says. */
-export interface Holder {
-  id: string | undefined
-  vtep: string | undefined
-  /** The session that holds the key. */
-  session: string | undefined
-  /** This machine has made that session. Undefined: not known. */
-  isOwnSession?: boolean | undefined
+  /** Undefined where the name is free. */
+  holder: Asked<LastAnnouncement | undefined>
 }
 
 export interface HostFacts {

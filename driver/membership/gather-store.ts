@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { asDriverError } from '../core/errors.ts'
 import type { HostRecord } from '../core/records.ts'
 import { silentLog } from '../log.ts'
-import { aliveKey, keysIn, readAnnouncement } from '../store/consul/alive.ts'
+import { aliveKey, announcedIn, keysIn } from '../store/consul/alive.ts'
 import type { Item } from '../store/consul/answers.ts'
 import { askLeaders, type ClientOptions, type ConsulClient, createClient } from '../store/consul/client.ts'
 import { createPeerSessions } from '../store/consul/peer-sessions.ts'
@@ -16,12 +16,12 @@ import { readDiskCopyFile } from '../store/disk-copy-file.ts'
 import { clusterKey } from '../store/incarnation.ts'
 import { type OwnSessions, openOwnSessions } from '../store/own-sessions.ts'
 import { readRecord } from '../store/schemas.ts'
+import type { LastAnnouncement } from '../store/store.ts'
 import {
   type Asked,
   asked,
   failureIn,
   foundIn,
-  type Holder,
   type HostFacts,
   leaderIn,
   type Rights,
@@ -125,13 +125,14 @@ async function ownClusterIn(stateDir: string, url: string): Promise<string | und
   return copy?.position.cluster?.id
 }
 
-/** The key `alive/<name>`, as its host wrote it. */
-export function holderIn(items: readonly Item[], key: string, own: OwnSessions): Holder | undefined {
+/** What the key `alive/<name>` says. */
+export function holderIn(
+  items: readonly Item[],
+  key: string,
+  own: OwnSessions,
+): LastAnnouncement | undefined {
   const item = items.find((it) => it.key === key)
-  if (item === undefined) return undefined
-  const { session } = item
-  const { id, vtep } = readAnnouncement(item.text)
-  return { id, vtep, session, isOwnSession: session === undefined ? undefined : own.has(session) }
+  return item && announcedIn(item, own)
 }
 
 /** Where Consul does not answer for a session, nothing is known of it. */

@@ -25,8 +25,9 @@ import { type ClientOptions, createClient } from '../store/consul/client.ts'
 import { openConsulStore } from '../store/consul/store.ts'
 import { clusterKey } from '../store/incarnation.ts'
 import { openOwnSessions } from '../store/own-sessions.ts'
+import type { LastAnnouncement } from '../store/store.ts'
 import { evict } from '../verbs/evict-host.ts'
-import { asked, failureIn, foundIn, type Holder } from './facts.ts'
+import { asked, failureIn, foundIn } from './facts.ts'
 import { clientOptions, holderIn } from './gather-store.ts'
 
 /** A container that is configured for a network of the cluster, running or stopped. */
@@ -199,7 +200,7 @@ export async function removeFromStore(
  */
 export function heldElsewhere(
   name: string,
-  { id, vtep, session, isOwnSession }: Holder,
+  { id, vtep, session, isOwnSession }: LastAnnouncement,
   isHere: typeof isOwn = isOwn,
 ): string | undefined {
   if (id === undefined)

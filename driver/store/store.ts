@@ -67,8 +67,11 @@ export interface Announcement {
   vtep: Ip
 }
 
-/** Id and VTEP are undefined where a person has written another value. */
-export interface LastAnnouncement extends Partial<Announcement> {
+/** What the key `alive/<host>` says. Id and VTEP are undefined where a person has written another value. */
+export interface LastAnnouncement {
+  id?: string | undefined
+  vtep?: Ip | undefined
+  /** The session that holds the key. */
   session?: string | undefined
   /** This host has made the session. Undefined where that is not known, or without a session. */
   isOwnSession?: boolean | undefined

@@ -31,9 +31,8 @@ export function plan(have: Observed | undefined, want: Datapath, { remove = true
   // Withheld removals withhold a change of the device, too.
   if (!falls && (remove || device === 'new' || have?.vxlan?.mtuBytes === want.vxlan.mtuBytes))
     append(out, mtu)
-  addVeths(have, want, out)
   if (device !== 'new') restoreFlags('vxlan1', have?.vxlan, want, out)
-  restoreVethFlags(have, want, out)
+  addVeths(have, want, out)
   if (remove) removeVeths(have, want, out)
   if (remove) removeNeighbours(entries, want, out)
   if (remove) removeFdb(entries, want, out)
@@ -197,9 +196,11 @@ function addVeths(have: Observed | undefined, want: Datapath, out: Plan): void {
   for (const veth of want.veths) {
     const port = ports.get(veth.port)
     const reason = vethReason(port, veth)
-    if (reason === undefined) continue
-    out.reasons.push(`${veth.port} ${reason}`)
-    out.ops.push(vethAdd(want, veth))
+    if (reason !== undefined) {
+      out.reasons.push(`${veth.port} ${reason}`)
+      out.ops.push(vethAdd(want, veth))
+    }
+    restoreFlags(veth.port, port, want, out)
   }
 }
 
@@ -207,11 +208,6 @@ function vethReason(port: Observed['ports'][number] | undefined, { mac }: Veth):
   if (port === undefined) return 'is missing'
   if (!port.up) return 'is down or not a port of br0'
   return port.child || port.macs?.includes(mac) ? undefined : 'is not the port where br0 has its MAC'
-}
-
-function restoreVethFlags(have: Observed | undefined, want: Datapath, out: Plan): void {
-  const ports = new Map(have?.ports.map((port) => [port.name, port]))
-  for (const { port } of want.veths) restoreFlags(port, ports.get(port), want, out)
 }
 
 /** The flags alone: a port that leaves br0 and comes back loses frames, and is open until its flags are set. */

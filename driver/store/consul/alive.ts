@@ -114,7 +114,7 @@ export function createAnnouncer(options: AnnouncerOptions): Announcer {
     },
     async lastAnnouncement() {
       const item = await own()
-      return item && { ...announcedIn(item, ownSessions), session: item.session }
+      return item && announcedIn(item, ownSessions)
     },
     async liveness() {
       // Before the first answer: the callers compare with the snapshot of the moment of their call.
@@ -138,9 +138,13 @@ function listing(client: ConsulClient, { add }: OwnSessions): ConsulClient {
   }
 }
 
-function announcedIn({ text, session }: Item, { has }: OwnSessions): LastAnnouncement {
-  const isOwnSession = session === undefined ? undefined : has(session)
-  return { ...readAnnouncement(text), ...defined({ isOwnSession }) }
+/** `item`: the key `alive/<host>`. */
+export function announcedIn({ text, session }: Item, { has }: OwnSessions): LastAnnouncement {
+  return {
+    ...readAnnouncement(text),
+    session,
+    isOwnSession: session === undefined ? undefined : has(session),
+  }
 }
 
 /** `items` are the keys `alive/…`. */

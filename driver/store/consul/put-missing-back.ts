@@ -59,7 +59,7 @@ export function logOf(
 /**
  * After a repair, a record of another host that the store lacks may be one that its host has yet to put back:
  * it stays for as long as a host has for that, alive or away. Its host's own record may be missing, too. A
- * record of a network that cannot be read stays longer, whoever puts it back.
+ * record whose network or host cannot be read stays until both can be read.
  */
 export function logAfterRepair({
   host,

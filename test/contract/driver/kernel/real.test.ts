@@ -680,10 +680,8 @@ describe.skipIf(!isRoot)('the real kernel', () => {
 
   test('a container’s namespace with the driver’s alias on its loopback is not the driver’s', async () => {
     await using bench = await open()
-    const { kernel, spaces, host } = bench
-    const container = spaces.add('c'.repeat(12))
-    spaces.ip(host, `link add name vethfb7a1c2 type veth peer name eth0 netns ${container}`)
-    spaces.ip(container, 'link set lo alias multihost')
+    const { kernel, spaces } = bench
+    const container = containerWithMark(bench)
     expect(await kernel.namespaces()).toEqual([])
     const removal = kernel.apply(proven([{ op: 'namespace-del', namespace: container }]))
     await expect(removal).rejects.toMatchObject({ code: 'kernel' })
@@ -713,11 +711,8 @@ describe.skipIf(!isRoot)('the real kernel', () => {
 
   test('a container’s namespace with the driver’s alias and a br0 of its own is not the driver’s', async () => {
     await using bench = await open()
-    const { kernel, spaces, host } = bench
-    const container = spaces.add('c'.repeat(12))
-    spaces.ip(host, `link add name vethfb7a1c2 type veth peer name eth0 netns ${container}`)
-    spaces.ip(container, 'link set lo alias multihost\nlink add name br0 type bridge')
-    expect(await kernel.namespaces()).toEqual([])
+    bench.spaces.ip(containerWithMark(bench), 'link add name br0 type bridge')
+    expect(await bench.kernel.namespaces()).toEqual([])
   })
 
   test('another program’s interface with the name of a container end is no stray link', async () => {
@@ -733,6 +728,14 @@ describe.skipIf(!isRoot)('the real kernel', () => {
     })
   })
 })
+
+/** A container's namespace beside the driver's, with a link of Docker's and the driver's alias. */
+function containerWithMark({ spaces, host }: RealBench): string {
+  const container = spaces.add('c'.repeat(12))
+  spaces.ip(host, `link add name vethfb7a1c2 type veth peer name eth0 netns ${container}`)
+  spaces.ip(container, 'link set lo alias multihost')
+  return container
+}
 
 /** A process in the namespace. */
 async function processIn(namespace: string): Promise<Disposable & { pid: number }> {

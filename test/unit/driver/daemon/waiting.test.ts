@@ -398,6 +398,26 @@ describe('the name of a host', () => {
     await renaming.close()
   })
 
+  test('is changed by --host-name on a copy of the disk with the same address, and the first machine keeps its records', async () => {
+    writeFileSync(join(folder, 'host.json'), '{"id":"a","name":"net-1"}')
+    const original = await host('net-1', 1, { id: 'a' })
+    await original.docker.create('foobar')
+    const last = { id: 'a', vtep: underlay.address, session: 's', isOwnSession: false }
+    const { log, entries } = readableLog()
+    const renaming = preparation({
+      ...{ hostName: 'net-9', log },
+      openStore: async (name) => ({ ...memory.open(name), lastAnnouncement: async () => last }),
+    })
+    const { store } = await renaming.prepare()
+    const { hosts, replicas } = await store.read()
+    expect([[...hosts.keys()], replicas.size, kept().name]).toEqual([['net-1'], 1, 'net-9'])
+    expect(entries.map(({ message }) => message)).toContain(
+      'the records under the earlier name stay: the host that wrote them has a live driver that this one has not started',
+    )
+    await renaming.close()
+    await original.stop()
+  })
+
   test('is changed by --host-name where the record under the earlier one cannot be read, which stays', async () => {
     writeFileSync(join(folder, 'host.json'), '{"id":"a","name":"net-1"}')
     const on = await host('net-1', 1, { id: 'a' })
